@@ -1,0 +1,79 @@
+# All that is made here goes to build/ (Python) and target/ (Rust).
+PYTHON ?= python3
+TOOLS := build/tools/bin
+VENV := build/venv/bin
+# What the source distribution is made of. Directories too: their time tells of a file that went away.
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE-MIT LICENSE-APACHE \
+	$(shell find .cargo src python -not -path '*/__pycache__*')
+
+# One for all: what cargo has compiled for the tests or the last wheel is not compiled again.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export PYO3_PYTHON := $(CURDIR)/$(TOOLS)/python
+export PYTHONDONTWRITEBYTECODE := 1
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
+# Neither the caller's Python path nor make's job server may reach what runs below.
+unexport PYTHONPATH MAKEFLAGS MFLAGS
+
+.PHONY: help build test lint format clean
+.DELETE_ON_ERROR:
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+build: build/wheel.stamp ## Build the sdist, and from it the wheel
+	@ls build/sdist/* build/wheel/*
+
+test: build/venv.stamp ## Run the Rust tests, and the Python tests on the installed wheel (make test ARGS='-k name')
+	cargo test --locked --no-default-features
+	$(VENV)/pytest $(ARGS)
+
+lint: build/venv.stamp ## Check layout, lints, types, the stub and the exported symbols
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	$(TOOLS)/ruff check
+	$(TOOLS)/ruff format --check
+	$(VENV)/mypy $(wildcard python/agent_store tests benches examples)
+	cd build && venv/bin/stubtest agent_store._core
+	@# Any other symbol could meet another library's in the same process: SQLite's above all.
+	test "$$(nm -D --defined-only build/venv/lib/python*/site-packages/agent_store/_core*.so | awk '{ print $$3 }')" = PyInit__core
+
+format: build/tools.stamp ## Lay out the sources and mend what can be mended by itself
+	cargo fmt
+	$(TOOLS)/ruff check --fix
+	$(TOOLS)/ruff format
+
+clean: ## Remove all that was made
+	rm -rf build target
+
+# pip before 25.1 knows no dependency groups.
+build/tools.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear build/tools
+	$(TOOLS)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(TOOLS)/python -m pip install --quiet --group tools
+	touch $@
+
+build/sdist.stamp: build/tools.stamp $(SOURCES)
+	rm -rf build/sdist
+	$(TOOLS)/maturin sdist --out build/sdist
+	touch $@
+
+# The archive's own times are all the same: a changed file gets the time of now, an unchanged one keeps the one it had
+# here, so that cargo compiles what changed. cargo's configuration must have come along: here it would also find the one
+# above this directory.
+build/wheel.stamp: build/sdist.stamp
+	rm -rf build/new build/wheel && mkdir build/new
+	tar -xmzf build/sdist/*.tar.gz -C build/new --strip-components=1
+	test -f build/new/.cargo/config.toml && test ! -e build/new/tests
+	cd build/new && find . -type f -exec sh -c 'cmp -s "$$1" "../src/$$1" && touch -r "../src/$$1" "$$1"' - {} \;
+	rm -rf build/src && mv build/new build/src
+	cd build/src && ../tools/bin/maturin build --release --out ../wheel
+	touch $@
+
+# Made anew with each wheel, and without pip: nothing in it but what is tested and what tests it.
+build/venv.stamp: build/wheel.stamp
+	rm -rf build/venv
+	$(TOOLS)/python -m venv --without-pip build/venv
+	$(TOOLS)/python -m pip --python build/venv install --quiet build/wheel/*.whl --group test --group types
+	touch $@

@@ -1,0 +1,24 @@
+"""Append-only, hash-chained logs and rising counters, for programs that must later prove what they did."""
+
+from agent_store import errors
+from agent_store._core import CommitEvent, Entry, Fingerprint, Head
+from agent_store.generation import Generation
+from agent_store.log import WriterLog
+from agent_store.policy import StorePolicy
+from agent_store.store import Store, open
+from agent_store.verdict import Break, Verdict
+
+__all__ = [
+    "Break",
+    "CommitEvent",
+    "Entry",
+    "Fingerprint",
+    "Generation",
+    "Head",
+    "Store",
+    "StorePolicy",
+    "Verdict",
+    "WriterLog",
+    "errors",
+    "open",
+]

@@ -1,0 +1,112 @@
+"""The contract between the store and a database.
+
+The facade owns names, types, defaults and which transaction a call belongs to; a backend owns bytes and statements.
+What it is handed has been checked. `tx=None` is a transaction of its own, durable when the call returns; the errors are
+those of `agent_store.errors`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from agent_store._core import Appended, Entry, Findings, Head, Pages, Transaction
+
+
+class Backend(Protocol):
+    """One database, opened."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in `info()`."""
+
+    @property
+    def owned(self) -> bool:
+        """False for a connection of the caller's."""
+
+    @property
+    def exclusive(self) -> bool:
+        """True where nobody can read while a transaction is open: one connection for all."""
+
+    def check_open(self) -> None:
+        """Raise StoreClosed or ForkedStore."""
+
+    def begin(self, within: Transaction | None = None) -> Transaction:
+        """Take the write lock, BusyError after the timeout; within another transaction, a savepoint."""
+
+    def commit(self, tx: Transaction) -> None:
+        """Durable on return, where it is no savepoint; OutcomeUnknown where the answer was lost."""
+
+    def rollback(self, tx: Transaction) -> None:
+        """Never raises."""
+
+    def append(
+        self,
+        stream: str,
+        writer: str,
+        payloads: list[bytes],
+        expected: tuple[int, bytes] | None = None,
+        tx: Transaction | None = None,
+    ) -> Appended:
+        """Append to one log; `expected` is seq and hash of its head, (0, b"") for none, None for unchecked."""
+
+    def append_rows(self, rows: list[tuple[str, str, bytes]], tx: Transaction | None = None) -> int:
+        """Append (stream, writer, payload) in this order; the last position."""
+
+    def pages(
+        self,
+        stream: str | None = None,
+        writer: str | None = None,
+        *,
+        after: int = 0,
+        start: int = 1,
+        stop: int | None = None,
+        reverse: bool = False,
+    ) -> Pages:
+        """A reading: positions above `after`, seqs from `start` to below `stop`. Nothing is read yet."""
+
+    def read(self, pages: Pages, limit: int, tx: Transaction | None = None) -> list[Entry]:
+        """At most `limit` entries more; none when the reading is over."""
+
+    def heads(self, stream: str | None = None, tx: Transaction | None = None) -> list[Head]:
+        """By stream and writer."""
+
+    def position(self, tx: Transaction | None = None) -> int:
+        """The newest, 0 in an empty store."""
+
+    def verify(self, progress: Callable[[int, int], object] | None = None, tx: Transaction | None = None) -> Findings:
+        """The whole store, as of its newest position when it begins."""
+
+    def verify_log(
+        self,
+        stream: str,
+        writer: str,
+        since: Head | None = None,
+        contains: Head | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        tx: Transaction | None = None,
+    ) -> Findings:
+        """One log; ChainBroken where `since` or `contains` is not in it."""
+
+    def advance(self, key: str, how: str, n: int = 0, tx: Transaction | None = None) -> int:
+        """`how`: current, bump, set, advance or reserve; the value after it."""
+
+    def generations(self, tx: Transaction | None = None) -> list[tuple[str, int]]:
+        """Every counter and its value, by key."""
+
+    def execute(self, sql: str, params: Sequence[Any] | Mapping[str, Any], tx: Transaction | None = None) -> int:
+        """The number of rows changed."""
+
+    def query(
+        self,
+        sql: str,
+        params: Sequence[Any] | Mapping[str, Any],
+        tx: Transaction | None = None,
+        *,
+        may_write: bool = True,
+    ) -> list[tuple[Any, ...]]:
+        """All rows; TransactionConflict for a statement that writes where it may not."""
+
+    def info(self, tx: Transaction | None = None) -> dict[str, Any]:
+        """Facts."""
+
+    def close(self) -> None:
+        """Any number of times."""

@@ -1,0 +1,69 @@
+"""SQLite, natively: a file, or memory."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from agent_store._core import Sqlite
+from agent_store.errors import BackendError, ReadOnlyStore
+
+
+def open(
+    target: str | os.PathLike[str],
+    durability: str,
+    read_only: bool,  # noqa: FBT001
+    timeout: float,
+    progress: Callable[[int, int], object] | None,
+) -> Sqlite:
+    """The backend on the file at `target`, or in memory for `":memory:"`."""
+    text = os.fspath(target)
+    if text == ":memory:":
+        if read_only:
+            raise ValueError("a store in memory is empty when it is opened: read_only=True makes no sense there")
+        return Sqlite(None, durability=durability, read_only=False, timeout=timeout)
+    path = _path(target)
+    _look(path, read_only)
+    try:
+        return Sqlite(path, durability=durability, read_only=read_only, timeout=timeout, progress=progress)
+    except BackendError:
+        _look(path, read_only)  # What went away or changed meanwhile has an error of its own.
+        raise
+
+
+def _path(target: str | os.PathLike[str]) -> str:
+    text = os.fspath(target)
+    if not isinstance(text, str):
+        raise TypeError(f"the path must be a str, not {type(text).__name__}")
+    if not text:
+        raise ValueError("the path is empty")
+    if "\0" in text:
+        raise ValueError("the path contains a NUL character")
+    if isinstance(target, str) and text.startswith("file:"):
+        raise ValueError(f"{text!r} looks like a URI: give the path alone (a file of that name: pathlib.Path)")
+    # Neither a URI to SQLite, nor another file after a chdir.
+    return str(Path(text).absolute())
+
+
+def _look(path: str, read_only: bool) -> None:  # noqa: FBT001
+    """Say in Python's own errors why a file cannot be opened, before SQLite says it in one for all."""
+    may = {"effective_ids": os.access in os.supports_effective_ids}
+    if os.path.isdir(path):  # noqa: PTH112
+        raise IsADirectoryError(errno.EISDIR, "a store is a file and this is a directory", path)
+    folder = os.path.dirname(path)  # noqa: PTH120
+    if not os.path.lexists(path):
+        if not os.path.isdir(folder):  # noqa: PTH112
+            raise FileNotFoundError(errno.ENOENT, "the directory that the store is to be in does not exist", folder)
+        if read_only:
+            raise FileNotFoundError(errno.ENOENT, "there is no file to read; without read_only one is made", path)
+        if not os.access(folder, os.W_OK | os.X_OK, **may):
+            raise ReadOnlyStore(f"no file can be made in {folder}, which this user may not write to")
+        return
+    if not os.access(path, os.R_OK, **may):
+        raise PermissionError(errno.EACCES, "this user may not read the file", path)
+    if not read_only and not os.access(path, os.W_OK, **may):
+        raise ReadOnlyStore(f"{path} may not be written to by this user: open it with read_only=True")
+    if not read_only and not os.access(folder, os.W_OK | os.X_OK, **may):
+        raise ReadOnlyStore(
+            f"{folder} may not be written to by this user, and SQLite keeps its log there: open with read_only=True"
+        )

@@ -1,0 +1,169 @@
+"""Every error of the package, rooted at StoreError, each with its facts as attributes. All can be pickled.
+
+Wrong arguments are Python's own TypeError, ValueError and OverflowError; files that cannot be opened its
+FileNotFoundError, IsADirectoryError and PermissionError.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent_store._core import Head
+
+Place = tuple[int, bytes] | None  # seq and content_hash of a head; None: an empty log
+
+
+class StoreError(Exception):
+    """The root of the package's errors."""
+
+
+class BackendError(StoreError):
+    """The database refused or failed; `detail` has its words. Nothing of the call was kept."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ChainBroken(StoreError):
+    """A log does not hold: entry `seq` of (`stream`, `writer`) is altered, missing or out of place."""
+
+    def __init__(self, stream: str | None, writer: str | None, seq: int | None, detail: str) -> None:
+        super().__init__(stream, writer, seq, detail)
+        self.stream, self.writer, self.seq, self.detail = stream, writer, seq, detail
+
+    def __str__(self) -> str:
+        return _placed(self.stream, self.writer, self.seq, self.detail)
+
+
+class MalformedRow(StoreError):
+    """A stored value has the wrong type, length or range; the place is None where it is of no log."""
+
+    def __init__(self, stream: str | None, writer: str | None, seq: int | None, detail: str) -> None:
+        super().__init__(stream, writer, seq, detail)
+        self.stream, self.writer, self.seq, self.detail = stream, writer, seq, detail
+
+    def __str__(self) -> str:
+        return _placed(self.stream, self.writer, self.seq, self.detail)
+
+
+class NonMonotonicGeneration(StoreError):
+    """A generation was to be set below its value: `attempted` instead of `current` or more."""
+
+    def __init__(self, key: str, current: int, attempted: int) -> None:
+        super().__init__(key, current, attempted)
+        self.key, self.current, self.attempted = key, current, attempted
+
+    def __str__(self) -> str:
+        return f"generation {self.key!r} stands at {self.current} and never falls: {self.attempted} was attempted"
+
+
+class HeadMoved(StoreError):
+    """The log's head was not the expected one; nothing was appended.
+
+    `expected` and `actual` are (seq, content_hash), None for an empty log.
+    """
+
+    def __init__(self, stream: str, writer: str, expected: Place, actual: Place) -> None:
+        super().__init__(stream, writer, expected, actual)
+        self.stream, self.writer, self.expected, self.actual = stream, writer, expected, actual
+
+    def __str__(self) -> str:
+        def place(head: Place) -> str:
+            return "empty" if head is None else f"at entry {head[0]} ({head[1][:4].hex()}…)"
+
+        return (
+            f"stream {self.stream!r}, writer {self.writer!r}: the log was expected {place(self.expected)} and is "
+            f"{place(self.actual)}"
+        )
+
+
+class BusyError(StoreError):
+    """`what` was held by others for longer than the timeout; `waited` is seconds. Nothing was written."""
+
+    def __init__(self, what: str, waited: float) -> None:
+        super().__init__(what, waited)
+        self.what, self.waited = what, waited
+
+    def __str__(self) -> str:
+        return f"gave up after {self.waited:.1f} s waiting for {self.what}; open(timeout=…) allows more"
+
+
+class OutcomeUnknown(StoreError):
+    """A commit failed so that it may stand or not.
+
+    `entries` are the heads that the logs have if it stands (at most 1,000; `count` is how many there are):
+    `store.log(…).entry(seq)` with the same content_hash answers.
+    """
+
+    def __init__(self, detail: str, entries: "Sequence[Head]" = (), count: int = 0) -> None:
+        super().__init__(detail, entries, count)
+        self.detail, self.entries, self.count = detail, entries, count
+
+    def __str__(self) -> str:
+        return (
+            f"{self.detail}: whether the commit stands is unknown; reopen the store and look for its {self.count} logs"
+        )
+
+
+class TransactionConflict(StoreError):
+    """A transaction cannot go on, or a write was attempted where another of the same thread is under way."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ReadOnlyStore(StoreError):
+    """A write to a store, file or directory that takes none."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class CorruptDatabase(StoreError):
+    """The database engine cannot read the file, or it is no store any more."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class StoreReplaced(StoreError):
+    """The file under an open store was removed or replaced by another."""
+
+
+class StoreClosed(StoreError):
+    """The store was closed before this call."""
+
+    def __str__(self) -> str:
+        return "the store is closed"
+
+
+class ForkedStore(StoreError):
+    """The store was opened in the parent process."""
+
+    def __str__(self) -> str:
+        return "the store was opened before this process was forked: open it anew here"
+
+
+class UnsupportedFormat(StoreError):
+    """The file is in a format that this version does not read or write."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class PayloadErased(StoreError):
+    """The payload was removed for good; the entry stays."""
+
+
+def _placed(stream: str | None, writer: str | None, seq: int | None, detail: str) -> str:
+    named = (
+        (what, value) for what, value in (("stream", stream), ("writer", writer), ("seq", seq)) if value is not None
+    )
+    place = ", ".join(f"{what} {value!r}" for what, value in named)
+    return f"{place}: {detail}" if place else detail

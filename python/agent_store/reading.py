@@ -1,0 +1,20 @@
+"""Iterating over entries, page by page."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from agent_store.transaction import Binding
+
+if TYPE_CHECKING:
+    from agent_store._core import Entry, Pages
+
+FIRST_PAGE = 32  # entries: whoever wants the newest few pays for few
+LARGEST_PAGE = 2_048
+
+
+def iterate(binding: Binding, pages: "Pages") -> Iterator["Entry"]:
+    """Each page is read when its first entry is asked for, in the transaction that is open then."""
+    size = FIRST_PAGE
+    while page := binding.backend.read(pages, size, binding.reading()):
+        yield from page
+        size = min(size * 4, LARGEST_PAGE)

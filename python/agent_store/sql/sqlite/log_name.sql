@@ -1,0 +1,1 @@
+SELECT stream, writer FROM _agent_store_logs WHERE id = ?1

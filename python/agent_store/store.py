@@ -1,0 +1,165 @@
+"""The store: what `open` returns."""
+
+import os
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from agent_store._core import Entry, Head, draw_rows
+from agent_store.backends import sqlite
+from agent_store.bulk import append_all
+from agent_store.errors import BackendError
+from agent_store.generation import LARGEST, Generation
+from agent_store.log import WriterLog
+from agent_store.reading import iterate
+from agent_store.transaction import Binding, TransactionBlock
+from agent_store.verdict import Verdict
+
+if TYPE_CHECKING:
+    from agent_store._core import Transaction
+    from agent_store.backends.backend import Backend
+    from agent_store.log import Buffer
+
+Target = str | os.PathLike[str]
+Durability = Literal["full", "normal"]
+Progress = Callable[[int, int], object]
+Params = Sequence[Any] | Mapping[str, Any]
+
+
+def kind_of(target: object) -> str:
+    """Which backend a target is of."""
+    if isinstance(target, str) and target.startswith(("postgresql://", "postgres://")):
+        return "postgres"
+    if isinstance(target, str | os.PathLike | sqlite3.Connection):
+        return "sqlite"
+    raise TypeError(f"a store is opened by a path, not by {type(target).__name__}")
+
+
+def open(
+    target: Target,
+    *,
+    durability: Durability | None = None,
+    read_only: bool | None = None,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> "Store":
+    """Open the store in a file, or make one; `":memory:"` is one that lives as long as it is open.
+
+    `durability="full"`, the default: what returned is on disk. `"normal"`: a power cut may take the newest commits,
+    whole. `timeout` is how many seconds a call waits for what others hold, by default 5. `progress(done, total)` is
+    called while a file of the Rust crate is brought to the present layout.
+
+    Raises FileNotFoundError, IsADirectoryError, PermissionError, ReadOnlyStore, BusyError, CorruptDatabase for what is
+    no database, UnsupportedFormat for one of a newer version, ChainBroken for a file of the crate's that is damaged.
+    """
+    if kind_of(target) == "postgres":
+        raise BackendError("PostgreSQL is not supported yet: open an SQLite file by its path")
+    if isinstance(target, sqlite3.Connection):
+        raise BackendError("a connection of the caller's is not supported yet: open the file by its path")
+    seconds = 5.0 if timeout is None else timeout
+    return Store(sqlite.open(target, durability or "full", bool(read_only), seconds, progress))
+
+
+class Store:
+    """Logs, generations and the caller's own SQL in one database. Safe to use from many threads."""
+
+    _closed = True
+
+    def __init__(self, backend: "Backend") -> None:
+        self._binding = Binding(backend)
+        self._closed = False
+
+    def log(self, stream: str, writer: str) -> WriterLog:
+        """The log of one writer in one stream; nothing is written yet."""
+        self._binding.backend.check_open()
+        return WriterLog(self._binding, stream, writer)
+
+    def generation(self, key: str) -> Generation:
+        """A named counter; nothing is written yet."""
+        self._binding.backend.check_open()
+        return Generation(self._binding, key)
+
+    def append_many(self, rows: "Iterable[tuple[str, str, Buffer]]", *, batch: int | None = None) -> int:
+        """Append rows of (stream, writer, payload) to many logs, in this order; the last position.
+
+        One transaction, all or nothing; with `batch` one for each so many. As `WriterLog.append_many` otherwise.
+        """
+        drawn = iter(rows)
+
+        def draw(first: int, most: int, size: int) -> tuple[list[tuple[str, str, bytes]], bool]:
+            return draw_rows(drawn, first, most, size)
+
+        def write(items: list[tuple[str, str, bytes]], tx: "Transaction | None") -> int:
+            return self._binding.backend.append_rows(items, tx)
+
+        position = append_all(self._binding, draw, write, batch)
+        return self.position() if position is None else position
+
+    def entries(
+        self, *, after: int = 0, stream: str | None = None, writer: str | None = None, reverse: bool = False
+    ) -> Iterator[Entry]:
+        """The entries with positions above `after`, in commit order or backwards, in pages.
+
+        Ends where the store ended when it began. With `stream` or `writer` only theirs.
+        """
+        if after < 0:
+            raise ValueError(f"after must be a position, 0 or more, not {after}")
+        pages = self._binding.backend.pages(stream, writer, after=min(after, LARGEST), reverse=reverse)
+        return iterate(self._binding, pages)
+
+    def heads(self, stream: str | None = None) -> list[Head]:
+        """The newest entry of every log, or of those of one stream, by stream and writer."""
+        return self._binding.backend.heads(stream, self._binding.reading())
+
+    def position(self) -> int:
+        """The newest committed position, 0 in an empty store."""
+        return self._binding.backend.position(self._binding.reading())
+
+    def verify(self, *, progress: Progress | None = None) -> Verdict:
+        """Verify everything as of now: every chain, and the tables, indexes and guards themselves.
+
+        Damage is a finding and never raised. `progress(done, total)` is called about 20 times a second.
+        """
+        return Verdict.of(self._binding.backend.verify(progress, self._binding.reading()))
+
+    def transaction(self) -> TransactionBlock:
+        """`with store.transaction():` all that this thread does in the block is committed together, or vanishes."""
+        return TransactionBlock(self, self._binding)
+
+    def execute(self, sql: str, params: Params = ()) -> int:
+        """Run one statement of the caller's own on the writing connection; how many rows it changed."""
+        return self._binding.backend.execute(sql, params, self._binding.writing())
+
+    def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """The rows of one statement, read beside writers; one that writes (RETURNING) runs as a write."""
+        may_write = not self._binding.is_drawing()
+        return self._binding.backend.query(sql, params, self._binding.reading(), may_write=may_write)
+
+    def info(self) -> dict[str, Any]:
+        """Facts of the store: kind, path, format, id, layout, entries, logs, position, bytes, sqlite_version,
+        durability, read_only. Counting takes time in proportion to the store.
+        """
+        return self._binding.backend.info(self._binding.reading())
+
+    def close(self) -> None:
+        """Close the store, once the calls of other threads have ended. Any number of times."""
+        self._binding.check_outside()
+        self._binding.backend.close()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"{self!r} was never closed: use `with agent_store.open(…) as store`", ResourceWarning, 2)
+
+    def __repr__(self) -> str:
+        return f"Store({self._binding.backend.kind})"

@@ -1,0 +1,229 @@
+//! What a verification found: counts, and the breaks, bounded in number however much is broken.
+
+use std::collections::{BinaryHeap, HashMap};
+
+/// Breaks kept in all, and of one log.
+const KEPT: usize = 1_000;
+const KEPT_OF_ONE_LOG: u32 = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The tables, view or guards are not ours.
+    Schema,
+    /// An index says other than its table.
+    Index,
+    /// Entries are missing.
+    Gap,
+    /// A hash does not follow from payload and predecessor.
+    Hash,
+    /// A stored prev_hash is not its predecessor's hash.
+    Link,
+    /// Commit order and seq disagree.
+    Order,
+    /// Entries of no log.
+    Orphan,
+    /// A value of the wrong type, length or range.
+    Malformed,
+    /// SQLite cannot read it.
+    Corrupt,
+}
+
+impl Kind {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schema => "schema",
+            Self::Index => "index",
+            Self::Gap => "gap",
+            Self::Hash => "hash",
+            Self::Link => "link",
+            Self::Order => "order",
+            Self::Orphan => "orphan",
+            Self::Malformed => "malformed",
+            Self::Corrupt => "corrupt",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Break {
+    pub kind: Kind,
+    pub log: Option<i64>,
+    /// Stream and writer, filled in from `log` when the verification is over.
+    pub name: Option<(String, String)>,
+    pub seq: Option<i64>,
+    pub position: Option<i64>,
+    pub detail: String,
+}
+
+/// Missing entries of one log: they stood between these positions.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap {
+    pub after: i64,
+    pub before: i64,
+    pub missing: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub entries: u64,
+    pub entries_hold: u64,
+    /// Entries of no log, whatever their hashes.
+    pub orphaned: u64,
+    pub logs: u64,
+    pub breaks: Vec<Break>,
+    pub breaks_total: u64,
+    /// Breaks of each log that has any.
+    pub broken: HashMap<i64, u32>,
+    /// The newest entry looked at, where one log was.
+    pub head: Option<(i64, crate::chain::Hash)>,
+    /// Why the positions below 1, of which there must be none, could not be read.
+    pub(crate) unread_below: Option<String>,
+    holes: Vec<(i64, i64)>,
+    holes_total: u64,
+    gaps: Vec<Gap>,
+    missing_total: u64,
+}
+
+impl Findings {
+    pub fn report(&mut self, found: Break) {
+        self.breaks_total += 1;
+        let of_log = found.log.map_or(1, |log| {
+            let count = self.broken.entry(log).or_insert(0);
+            *count = count.saturating_add(1);
+            *count
+        });
+        if of_log <= KEPT_OF_ONE_LOG && self.breaks.len() < KEPT {
+            self.breaks.push(found);
+        }
+    }
+
+    /// A log that is listed and has no entries: they were removed, nobody can say how many.
+    pub(crate) fn report_empty(&mut self, log: i64) {
+        self.report(Break {
+            kind: Kind::Gap,
+            log: Some(log),
+            name: None,
+            seq: Some(1),
+            position: None,
+            detail: "the log is listed and none of its entries is there".into(),
+        });
+        self.gap(Gap { after: 0, before: i64::MAX, missing: u64::MAX });
+    }
+
+    pub(crate) fn hole(&mut self, from: i64, to: i64) {
+        self.holes_total = self.holes_total.saturating_add(from.abs_diff(to).saturating_add(1));
+        self.keep_hole(from, to);
+    }
+
+    /// Two workers see the halves of a hole that lies between their ranges.
+    fn keep_hole(&mut self, from: i64, to: i64) {
+        if let Some(last) = self.holes.last_mut()
+            && last.1.checked_add(1) == Some(from)
+        {
+            last.1 = to;
+        } else if self.holes.len() < KEPT {
+            self.holes.push((from, to));
+        }
+    }
+
+    pub(crate) fn gap(&mut self, gap: Gap) {
+        self.missing_total = self.missing_total.saturating_add(gap.missing);
+        if self.gaps.len() < KEPT {
+            self.gaps.push(gap);
+        }
+    }
+
+    /// Join what another worker found in a later range.
+    pub fn merge(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.entries_hold += other.entries_hold;
+        self.orphaned += other.orphaned;
+        self.logs += other.logs;
+        let kept = other.breaks.len() as u64;
+        let unkept = other.breaks_total - kept;
+        for found in other.breaks {
+            self.report(found);
+        }
+        self.breaks_total += unkept;
+        for log in other.broken.into_keys() {
+            self.broken.entry(log).or_insert(1);
+        }
+        for (from, to) in other.holes {
+            self.keep_hole(from, to);
+        }
+        self.unread_below = self.unread_below.take().or(other.unread_below);
+        self.holes_total = self.holes_total.saturating_add(other.holes_total);
+        self.gaps.extend(other.gaps);
+        self.missing_total = self.missing_total.saturating_add(other.missing_total);
+    }
+
+    /// Positions run without a hole, so each hole must be an entry that some log misses. Where the logs miss fewer, the
+    /// newest entries of a log were removed, which its own seqs cannot show.
+    pub fn settle(&mut self) {
+        self.entries_hold = self.entries_hold.saturating_sub(self.orphaned);
+        // The page is the one of the first positions too, mostly, which then are reported.
+        if let Some(detail) = self.unread_below.take()
+            && !self.breaks.iter().any(|found| found.kind == Kind::Corrupt)
+        {
+            let mut found = removed(None, format!("positions below 1 could not be read: {detail}"));
+            found.kind = Kind::Corrupt;
+            self.report(found);
+        }
+        if self.holes_total <= self.missing_total {
+            return;
+        }
+        if self.holes.len() >= KEPT || self.gaps.len() >= KEPT {
+            let (first, total) = (self.holes.first().map(|hole| hole.0), self.holes_total);
+            let unexplained = total - self.missing_total;
+            self.report(removed(first, format!(
+                "of {total} missing positions {unexplained} are of no log that misses an entry: the newest entries of logs were removed"
+            )));
+            return;
+        }
+        for (from, to) in self.unexplained() {
+            let which =
+                if from == to { format!("position {from} is") } else { format!("positions {from} to {to} are") };
+            self.report(removed(
+                Some(from),
+                format!("{which} missing, and no log misses an entry there: the newest entries of a log were removed"),
+            ));
+        }
+    }
+
+    /// The holes that no gap explains: each gap takes the first holes inside it, the gap that ends first before others.
+    fn unexplained(&mut self) -> Vec<(i64, i64)> {
+        self.gaps.sort_by_key(|gap| gap.after);
+        let mut waiting = self.gaps.iter().peekable();
+        let mut open: BinaryHeap<(std::cmp::Reverse<i64>, u64)> = BinaryHeap::new();
+        let mut left = Vec::new();
+        for &(from, to) in &self.holes {
+            let mut at = from;
+            while at <= to {
+                while let Some(gap) = waiting.next_if(|gap| gap.after < at) {
+                    open.push((std::cmp::Reverse(gap.before), gap.missing));
+                }
+                match open.pop() {
+                    Some((std::cmp::Reverse(before), _)) if before <= at => {}
+                    Some((before, missing)) => {
+                        // A run of the hole goes at once: a forged position can make it as wide as 2^62.
+                        let run = missing.min(at.abs_diff(to) + 1);
+                        at = at.saturating_add_unsigned(run);
+                        if missing > run {
+                            open.push((before, missing - run));
+                        }
+                    }
+                    None => {
+                        left.push((at, to));
+                        break;
+                    }
+                }
+            }
+        }
+        left
+    }
+}
+
+fn removed(position: Option<i64>, detail: String) -> Break {
+    Break { kind: Kind::Gap, log: None, name: None, seq: None, position, detail }
+}

@@ -1,0 +1,26 @@
+//! The native core of agent-store.
+//!
+//! - `chain`: the hash rule, nothing else;
+//! - `checker`: the one verification, fed with rows; `findings`: what it found;
+//! - `sqlite`: the store on an SQLite file, one file per verb;
+//! - `py`: the only place that knows Python.
+
+pub mod chain;
+pub mod checker;
+pub mod error;
+pub mod findings;
+pub mod sqlite;
+
+#[cfg(feature = "python")]
+mod py;
+
+/// The flat extension module that the package's Python half imports as `agent_store._core`.
+#[cfg(feature = "python")]
+#[pyo3::pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::py::{
+        Appended, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction, as_payload, check_name,
+        check_writable, draw_payloads, draw_rows,
+    };
+}

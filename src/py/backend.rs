@@ -1,0 +1,371 @@
+//! The native backend: the Protocol of `agent_store.backends.backend`, verb by verb.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+use super::entry::Entry;
+use super::errors::{Raised, detached};
+use super::findings::Findings;
+use super::head::{Appended, Head};
+use super::{hash, values};
+use crate::error::{Error, Result};
+use crate::sqlite::{self, Change, Durability, Expected, Page, Reading, Select, Settings, Store};
+
+/// A store on an SQLite file, or in memory.
+#[pyclass(frozen, module = "agent_store._core")]
+pub struct Sqlite {
+    store: Store,
+}
+
+/// A transaction that lasts over many calls, or a savepoint inside one.
+#[pyclass(frozen, module = "agent_store._core")]
+pub struct Transaction {
+    inner: sqlite::Transaction,
+}
+
+/// A reading under way, page by page.
+#[pyclass(frozen, module = "agent_store._core")]
+pub struct Pages {
+    /// Taken while a page is read.
+    reading: Mutex<Option<Reading>>,
+}
+
+fn of<'a>(tx: Option<&'a Bound<'_, Transaction>>) -> Option<&'a sqlite::Transaction> {
+    tx.map(|tx| &tx.get().inner)
+}
+
+#[pymethods]
+impl Sqlite {
+    #[classattr]
+    const KIND: &'static str = "sqlite";
+
+    /// `path`: absolute, or `None` for a store in memory. `progress(done, total)` is told of an upgrade.
+    #[new]
+    #[pyo3(signature = (path, *, durability, read_only, timeout, progress=None))]
+    fn new(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        durability: &str,
+        read_only: bool,
+        timeout: f64,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let durability = match durability {
+            "full" => Durability::Full,
+            "normal" => Durability::Normal,
+            other => {
+                return Err(PyValueError::new_err(format!("durability must be \"full\" or \"normal\", not {other:?}")));
+            }
+        };
+        let timeout = Duration::try_from_secs_f64(timeout)
+            .map_err(|error| PyValueError::new_err(format!("timeout must be seconds from 0 on: {error}")))?;
+        let settings = Settings { path, durability, read_only };
+        let store = reporting(py, progress, |check, report| Store::open(settings, timeout, check, report))?;
+        Ok(Self { store })
+    }
+
+    #[getter]
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    #[getter]
+    fn owned(&self) -> bool {
+        true
+    }
+
+    /// True where nothing can be read while a transaction is open elsewhere: one connection for all.
+    #[getter]
+    fn exclusive(&self) -> bool {
+        self.store.in_memory()
+    }
+
+    fn check_open(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, |_| self.store.check_open())
+    }
+
+    #[pyo3(signature = (within=None))]
+    fn begin(&self, py: Python<'_>, within: Option<&Bound<'_, Transaction>>) -> PyResult<Transaction> {
+        let within = of(within);
+        let inner = detached(py, |check| self.store.begin(within, check))?;
+        Ok(Transaction { inner })
+    }
+
+    fn commit(&self, py: Python<'_>, tx: &Bound<'_, Transaction>) -> PyResult<()> {
+        let tx = tx.get();
+        detached(py, |_| tx.inner.commit())
+    }
+
+    fn rollback(&self, py: Python<'_>, tx: &Bound<'_, Transaction>) {
+        let tx = tx.get();
+        py.detach(|| tx.inner.rollback());
+    }
+
+    /// `expected`: `None` for anything, `(0, b"")` for an empty log, else seq and hash of the head.
+    #[pyo3(signature = (stream, writer, payloads, expected=None, tx=None))]
+    fn append(
+        &self,
+        py: Python<'_>,
+        stream: &str,
+        writer: &str,
+        payloads: Vec<Bound<'_, PyBytes>>,
+        expected: Option<(i64, &[u8])>,
+        tx: Option<&Bound<'_, Transaction>>,
+    ) -> PyResult<Appended> {
+        let expected = match expected {
+            None => Expected::Anything,
+            Some((0, _)) => Expected::Head(None),
+            Some((seq, bytes)) => Expected::Head(Some((seq, hash(bytes, "the hash of expected")?))),
+        };
+        let borrowed: Vec<&[u8]> = payloads.iter().map(|payload| payload.as_bytes()).collect();
+        let tx = of(tx);
+        let appended = detached(py, |check| self.store.append(stream, writer, &borrowed, expected, tx, check))?;
+        Ok(Appended(appended))
+    }
+
+    #[pyo3(signature = (rows, tx=None))]
+    fn append_rows(
+        &self,
+        py: Python<'_>,
+        rows: &Bound<'_, PyList>,
+        tx: Option<&Bound<'_, Transaction>>,
+    ) -> PyResult<i64> {
+        type Cells<'py> = (Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyBytes>);
+        let rows = rows.iter().map(|row| row.extract()).collect::<PyResult<Vec<Cells<'_>>>>()?;
+        let borrowed = rows
+            .iter()
+            .map(|(stream, writer, payload)| Ok((stream.to_str()?, writer.to_str()?, payload.as_bytes())))
+            .collect::<PyResult<Vec<_>>>()?;
+        let tx = of(tx);
+        detached(py, |check| self.store.append_rows(&borrowed, tx, check))
+    }
+
+    #[pyo3(signature = (stream=None, writer=None, *, after=0, start=1, stop=None, reverse=false))]
+    fn pages(
+        &self,
+        stream: Option<String>,
+        writer: Option<String>,
+        after: i64,
+        start: i64,
+        stop: Option<i64>,
+        reverse: bool,
+    ) -> Pages {
+        let select = Select { stream, writer, after, start, stop, reverse };
+        Pages { reading: Mutex::new(Some(Reading::new(select))) }
+    }
+
+    /// At most `limit` entries more; an empty list when the reading is over.
+    #[pyo3(signature = (pages, limit, tx=None))]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        pages: &Bound<'py, Pages>,
+        limit: usize,
+        tx: Option<&Bound<'py, Transaction>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let slot = &pages.get().reading;
+        let lock = || slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let tx = of(tx);
+        let page = detached(py, |check| {
+            let Some(mut reading) = lock().take() else {
+                return Err(Error::Conflict("another thread is reading from this iterator".into()));
+            };
+            let page = self.store.read(&mut reading, limit, tx, check);
+            *lock() = Some(reading);
+            page
+        })?;
+        entries(py, &page)
+    }
+
+    #[pyo3(signature = (stream=None, tx=None))]
+    fn heads(&self, py: Python<'_>, stream: Option<&str>, tx: Option<&Bound<'_, Transaction>>) -> PyResult<Vec<Head>> {
+        let tx = of(tx);
+        let heads = detached(py, |check| self.store.heads(stream, tx, check))?;
+        Ok(heads.into_iter().map(Head::from).collect())
+    }
+
+    #[pyo3(signature = (tx=None))]
+    fn position(&self, py: Python<'_>, tx: Option<&Bound<'_, Transaction>>) -> PyResult<i64> {
+        let tx = of(tx);
+        detached(py, |check| self.store.position(tx, check))
+    }
+
+    /// Verify the whole store; `progress(done, total)` is called about 20 times a second.
+    #[pyo3(signature = (progress=None, tx=None))]
+    fn verify(
+        &self,
+        py: Python<'_>,
+        progress: Option<&Bound<'_, PyAny>>,
+        tx: Option<&Bound<'_, Transaction>>,
+    ) -> PyResult<Findings> {
+        let tx = of(tx);
+        reporting(py, progress, |check, report| self.store.verify(tx, check, report)).map(Findings)
+    }
+
+    /// Verify one log, from `since` on if it is given.
+    #[pyo3(signature = (stream, writer, since=None, contains=None, progress=None, tx=None))]
+    fn verify_log(
+        &self,
+        py: Python<'_>,
+        stream: &str,
+        writer: &str,
+        since: Option<&Bound<'_, Head>>,
+        contains: Option<&Bound<'_, Head>>,
+        progress: Option<&Bound<'_, PyAny>>,
+        tx: Option<&Bound<'_, Transaction>>,
+    ) -> PyResult<Findings> {
+        let tx = of(tx);
+        let since = since.map(|head| crate::error::Head::from(head.get()));
+        let contains = contains.map(|head| crate::error::Head::from(head.get()));
+        reporting(py, progress, |check, report| {
+            self.store.verify_log(stream, writer, since.as_ref(), contains.as_ref(), tx, check, report)
+        })
+        .map(Findings)
+    }
+
+    /// `how`: current, bump, set, advance or reserve; the value after it.
+    #[pyo3(signature = (key, how, n=0, tx=None))]
+    fn advance(
+        &self,
+        py: Python<'_>,
+        key: &str,
+        how: &str,
+        n: i64,
+        tx: Option<&Bound<'_, Transaction>>,
+    ) -> PyResult<i64> {
+        let change = match how {
+            "current" => None,
+            "bump" => Some(Change::Bump),
+            "set" => Some(Change::Set(n)),
+            "advance" => Some(Change::Advance(n)),
+            "reserve" => Some(Change::Reserve(n)),
+            other => {
+                return Err(PyValueError::new_err(format!("a generation has no way {other:?}")));
+            }
+        };
+        let tx = of(tx);
+        detached(py, |check| match change {
+            None => self.store.generation(key, tx, check),
+            Some(change) => self.store.change_generation(key, change, tx, check),
+        })
+    }
+
+    #[pyo3(signature = (tx=None))]
+    fn generations(&self, py: Python<'_>, tx: Option<&Bound<'_, Transaction>>) -> PyResult<Vec<(String, i64)>> {
+        let tx = of(tx);
+        detached(py, |check| self.store.generations(tx, check))
+    }
+
+    #[pyo3(signature = (sql, params, tx=None))]
+    fn execute(
+        &self,
+        py: Python<'_>,
+        sql: &str,
+        params: &Bound<'_, PyAny>,
+        tx: Option<&Bound<'_, Transaction>>,
+    ) -> PyResult<u64> {
+        let params = values::params(params)?;
+        let tx = of(tx);
+        detached(py, |check| self.store.execute(sql, &params, tx, check))
+    }
+
+    #[pyo3(signature = (sql, params, tx=None, *, may_write=true))]
+    fn query<'py>(
+        &self,
+        py: Python<'py>,
+        sql: &str,
+        params: &Bound<'py, PyAny>,
+        tx: Option<&Bound<'py, Transaction>>,
+        may_write: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let params = values::params(params)?;
+        let tx = of(tx);
+        let rows = detached(py, |check| self.store.query(sql, &params, may_write, tx, check))?;
+        values::rows(py, rows)
+    }
+
+    #[pyo3(signature = (tx=None))]
+    fn info<'py>(&self, py: Python<'py>, tx: Option<&Bound<'py, Transaction>>) -> PyResult<Bound<'py, PyDict>> {
+        let tx = of(tx);
+        let info = detached(py, |check| self.store.info(tx, check))?;
+        let dict = PyDict::new(py);
+        dict.set_item("kind", Self::KIND)?;
+        dict.set_item("path", info.path.map_or_else(|| ":memory:".to_owned(), |path| path.display().to_string()))?;
+        dict.set_item("format", info.format)?;
+        dict.set_item("id", info.id)?;
+        dict.set_item("layout", info.layout)?;
+        dict.set_item("entries", info.entries)?;
+        dict.set_item("logs", info.logs)?;
+        dict.set_item("position", info.position)?;
+        dict.set_item("bytes", info.bytes)?;
+        dict.set_item("sqlite_version", rusqlite::version())?;
+        dict.set_item(
+            "durability",
+            match info.durability {
+                Durability::Full => "full",
+                Durability::Normal => "normal",
+            },
+        )?;
+        dict.set_item("read_only", info.read_only)?;
+        Ok(dict)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, |check| self.store.close(check))
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        // Closing may carry the whole WAL into the file: not while everybody else waits for the interpreter.
+        Python::attach(|py| py.detach(|| self.store.abandon()));
+    }
+}
+
+/// Run a verification; `progress` and signals are attended to from the calling thread.
+fn reporting<T: Send>(
+    py: Python<'_>,
+    progress: Option<&Bound<'_, PyAny>>,
+    work: impl FnOnce(sqlite::Check<'_>, sqlite::Progress<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    let raised = Raised::default();
+    let progress = progress.map(|progress| progress.clone().unbind());
+    let result = py.detach(|| {
+        work(&|| raised.signals(), &mut |done, total| {
+            raised.keep(Python::attach(|py| {
+                py.check_signals()?;
+                match &progress {
+                    Some(progress) => progress.call1(py, (done, total)).map(drop),
+                    None => Ok(()),
+                }
+            }))
+        })
+    });
+    result.map_err(|error| raised.convert(py, error))
+}
+
+fn entries<'py>(py: Python<'py>, page: &Page) -> PyResult<Bound<'py, PyList>> {
+    let names: Vec<(Py<PyString>, Py<PyString>)> = page
+        .names
+        .iter()
+        .map(|(stream, writer)| (PyString::new(py, stream).unbind(), PyString::new(py, writer).unbind()))
+        .collect();
+    let entries = page.rows.iter().map(|row| {
+        let (stream, writer) = &names[row.name];
+        let payload = PyBytes::new(py, &page.payloads[row.payload.clone()]).unbind();
+        Entry::made(
+            stream.clone_ref(py),
+            writer.clone_ref(py),
+            payload,
+            (row.seq, row.position),
+            (row.prev_hash, row.content_hash),
+        )
+    });
+    let made = entries.map(|entry| Bound::new(py, entry)).collect::<PyResult<Vec<_>>>()?;
+    PyList::new(py, made)
+}

@@ -1,0 +1,94 @@
+//! The exception of each error: defined in Python, raised from here.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::head::Head;
+use crate::chain::Hash;
+use crate::error::{Error, Result};
+
+pyo3::import_exception!(agent_store.errors, BackendError);
+pyo3::import_exception!(agent_store.errors, BusyError);
+pyo3::import_exception!(agent_store.errors, ChainBroken);
+pyo3::import_exception!(agent_store.errors, CorruptDatabase);
+pyo3::import_exception!(agent_store.errors, ForkedStore);
+pyo3::import_exception!(agent_store.errors, HeadMoved);
+pyo3::import_exception!(agent_store.errors, MalformedRow);
+pyo3::import_exception!(agent_store.errors, NonMonotonicGeneration);
+pyo3::import_exception!(agent_store.errors, OutcomeUnknown);
+pyo3::import_exception!(agent_store.errors, ReadOnlyStore);
+pyo3::import_exception!(agent_store.errors, StoreClosed);
+pyo3::import_exception!(agent_store.errors, TransactionConflict);
+pyo3::import_exception!(agent_store.errors, UnsupportedFormat);
+
+/// What a Python callback or a signal handler raised while the core was at work.
+#[derive(Default)]
+pub struct Raised(Mutex<Option<PyErr>>);
+
+impl Raised {
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<PyErr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keep the exception, and end the call of the core.
+    pub fn keep(&self, result: PyResult<()>) -> Result<()> {
+        result.map_err(|error| {
+            *self.slot() = Some(error);
+            Error::Stopped
+        })
+    }
+
+    /// To be asked by whatever waits or takes long.
+    pub fn signals(&self) -> Result<()> {
+        self.keep(Python::attach(|py| py.check_signals()))
+    }
+
+    pub fn convert(&self, py: Python<'_>, error: Error) -> PyErr {
+        match (&error, self.slot().take()) {
+            (Error::Stopped, Some(raised)) => raised,
+            _ => exception(py, error),
+        }
+    }
+}
+
+/// Run the core without the interpreter; signals are looked at while it waits.
+pub fn detached<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(crate::sqlite::Check<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    let raised = Raised::default();
+    py.detach(|| work(&|| raised.signals())).map_err(|error| raised.convert(py, error))
+}
+
+fn exception(py: Python<'_>, error: Error) -> PyErr {
+    let place = |head: Option<(i64, Hash)>| head.map(|(seq, hash)| (seq, PyBytes::new(py, &hash).unbind()));
+    match error {
+        Error::Busy { what, waited } => BusyError::new_err((what, waited.as_secs_f64())),
+        Error::Backend(detail) | Error::CannotOpen(detail) => BackendError::new_err(detail),
+        Error::OutcomeUnknown { detail, heads, count } => {
+            let heads: Vec<Head> = heads.into_iter().map(Head::from).collect();
+            match heads.into_iter().map(|head| Py::new(py, head)).collect::<PyResult<Vec<_>>>() {
+                Ok(heads) => OutcomeUnknown::new_err((detail, heads, count)),
+                Err(error) => error,
+            }
+        }
+        Error::ChainBroken { stream, writer, seq, detail } => ChainBroken::new_err((stream, writer, seq, detail)),
+        Error::Malformed { stream, writer, seq, detail } => MalformedRow::new_err((stream, writer, seq, detail)),
+        Error::HeadMoved(moved) => {
+            HeadMoved::new_err((moved.stream, moved.writer, place(moved.expected), place(moved.actual)))
+        }
+        Error::NonMonotonic { key, current, attempted } => NonMonotonicGeneration::new_err((key, current, attempted)),
+        Error::Conflict(detail) => TransactionConflict::new_err(detail),
+        Error::ReadOnly(detail) => ReadOnlyStore::new_err(detail),
+        Error::Corrupt(detail) => CorruptDatabase::new_err(detail),
+        Error::Unsupported(detail) => UnsupportedFormat::new_err(detail),
+        Error::Closed => StoreClosed::new_err(()),
+        Error::Forked => ForkedStore::new_err(()),
+        Error::Invalid(detail) => PyValueError::new_err(detail),
+        Error::Overflow(detail) => PyOverflowError::new_err(detail),
+        Error::Stopped => BackendError::new_err("the call was stopped"),
+    }
+}

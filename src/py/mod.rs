@@ -1,0 +1,37 @@
+//! Python's side of the core: frozen classes, conversions, and letting go of the interpreter around disk and hashing.
+// What Python hands over comes by value, and a Python method has a self.
+#![allow(clippy::unused_self, clippy::needless_pass_by_value, clippy::too_many_arguments)]
+
+mod backend;
+mod entry;
+mod errors;
+mod findings;
+mod head;
+mod input;
+mod values;
+
+pub use backend::{Pages, Sqlite, Transaction};
+pub use entry::Entry;
+pub use findings::Findings;
+pub use head::{Appended, CommitEvent, Fingerprint, Head};
+pub use input::{as_payload, check_name, check_writable, draw_payloads, draw_rows};
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::chain::{self, Hash};
+
+/// 32 bytes, or ValueError.
+fn hash(bytes: &[u8], what: &str) -> PyResult<Hash> {
+    Hash::try_from(bytes)
+        .map_err(|_| pyo3::exceptions::PyValueError::new_err(format!("{what} must be 32 bytes, not {}", bytes.len())))
+}
+
+fn bytes<'py>(py: Python<'py>, hash: &Hash) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, hash)
+}
+
+/// As reprs show it.
+fn short(hash: &Hash) -> String {
+    chain::hex(&hash[..4]) + "…"
+}

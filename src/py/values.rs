@@ -1,0 +1,65 @@
+//! SQL parameters and results.
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
+use rusqlite::types::Value;
+
+use crate::sqlite::Params;
+
+fn value(given: &Bound<'_, PyAny>) -> PyResult<Value> {
+    Ok(if given.is_none() {
+        Value::Null
+    } else if given.is_instance_of::<PyInt>() || given.is_instance_of::<PyBool>() {
+        Value::Integer(given.extract()?)
+    } else if given.is_instance_of::<PyFloat>() {
+        Value::Real(given.extract()?)
+    } else if let Ok(text) = given.cast::<PyString>() {
+        Value::Text(text.to_str()?.to_owned())
+    } else if let Ok(bytes) = given.cast::<PyBytes>() {
+        Value::Blob(bytes.as_bytes().to_vec())
+    } else if let Ok(buffer) = PyBuffer::<u8>::get(given) {
+        Value::Blob(buffer.to_vec(given.py())?)
+    } else {
+        return Err(PyTypeError::new_err(format!(
+            "an SQL parameter must be None, int, float, str or bytes-like, not {}",
+            given.get_type().name()?
+        )));
+    })
+}
+
+/// A sequence for `?`, a mapping for `:name`.
+pub fn params(given: &Bound<'_, PyAny>) -> PyResult<Params> {
+    if let Ok(named) = given.cast::<PyDict>() {
+        let pairs = named.iter().map(|(key, item)| Ok((key.extract()?, value(&item)?)));
+        return Ok(Params::Named(pairs.collect::<PyResult<_>>()?));
+    }
+    if given.is_instance_of::<PyString>() || given.is_instance_of::<PyBytes>() {
+        return Err(PyTypeError::new_err("SQL parameters must be a sequence, such as [value], or a dict"));
+    }
+    if given.cast::<PySequence>().is_err() {
+        return Err(PyTypeError::new_err("SQL parameters must be a sequence, such as [value], or a dict"));
+    }
+    let values = given.try_iter()?.map(|item| value(&item?));
+    Ok(Params::Positional(values.collect::<PyResult<_>>()?))
+}
+
+pub fn rows(py: Python<'_>, rows: Vec<Vec<Value>>) -> PyResult<Bound<'_, PyList>> {
+    let list = PyList::empty(py);
+    for row in rows {
+        let cells = row.into_iter().map(|cell| cell_object(py, cell)).collect::<PyResult<Vec<_>>>()?;
+        list.append(PyTuple::new(py, cells)?)?;
+    }
+    Ok(list)
+}
+
+fn cell_object(py: Python<'_>, cell: Value) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match cell {
+        Value::Null => py.None().into_bound(py),
+        Value::Integer(number) => number.into_pyobject(py)?.into_any(),
+        Value::Real(number) => number.into_pyobject(py)?.into_any(),
+        Value::Text(text) => PyString::new(py, &text).into_any(),
+        Value::Blob(blob) => PyBytes::new(py, &blob).into_any(),
+    })
+}

@@ -1,0 +1,124 @@
+//! One SQLite connection, opened and set up: every pragma here, each with its reason.
+
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::wait::Patience;
+use crate::error::{Error, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk when a commit returns.
+    Full,
+    /// Safe against crashes of programs; a power cut may take the newest commits, whole.
+    Normal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Writer,
+    Reader,
+    /// The file is not to be changed by anybody in this store.
+    ReadOnly,
+    /// As `ReadOnly`, where the directory lets nobody make the WAL's index and there is no WAL.
+    Immutable,
+}
+
+const STATEMENTS: usize = 64;
+/// KiB. The default of 2,000 thrashes when a thousand logs are written in turn.
+const WRITER_CACHE: i64 = 32_000;
+/// KiB, for each reading connection.
+const READER_CACHE: i64 = 4_000;
+
+pub fn in_memory() -> Result<Connection> {
+    let conn =
+        Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    harden(&conn, Role::Writer)?;
+    Ok(conn)
+}
+
+/// `path` is absolute: SQLite then reads no URI into it, and a later chdir changes nothing.
+pub fn open(path: &Path, role: Role, durability: Durability, patience: &Patience<'_>) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | match role {
+            Role::Writer => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+            Role::Reader => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Role::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Role::Immutable => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        };
+    let conn = if role == Role::Immutable {
+        Connection::open_with_flags(immutable_uri(path), flags)?
+    } else {
+        Connection::open_with_flags(path, flags)?
+    };
+    harden(&conn, role)?;
+    if role == Role::Writer {
+        if conn.is_readonly(rusqlite::MAIN_DB)? {
+            return Err(Error::ReadOnly(format!("{} cannot be written to", path.display())));
+        }
+        write_ahead(&conn, path, durability, patience)?;
+    }
+    Ok(conn)
+}
+
+fn harden(conn: &Connection, role: Role) -> Result<()> {
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A file may be hostile: its schema may not call functions with side effects, nor SQL alter the schema tables.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // As in every SQLite but the bundled build: a host's DROP or DELETE must not cascade because we are there.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+    // We wait ourselves: SQLite's own sleep is deaf to signals.
+    conn.busy_timeout(std::time::Duration::ZERO)?;
+    // Damaged cells are found when a page is read and not when memory has been overrun.
+    conn.pragma_update(None, "cell_size_check", true)?;
+    // Without it INSERT OR REPLACE removes a row and fires no DELETE guard.
+    conn.pragma_update(None, "recursive_triggers", true)?;
+    let cache = if role == Role::Writer { WRITER_CACHE } else { READER_CACHE };
+    conn.pragma_update(None, "cache_size", -cache)?;
+    if role == Role::Reader {
+        // The roles below it have no write access to the file, and make temporary tables to read the crate's layout.
+        conn.pragma_update(None, "query_only", true)?;
+    }
+    Ok(())
+}
+
+fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience: &Patience<'_>) -> Result<()> {
+    // Two processes that make the file at the same moment: one of them is told busy here.
+    let mode: String = patience.retry("the switch to write-ahead logging", || {
+        conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+    })?;
+    if mode != "wal" {
+        return Err(Error::Backend(format!(
+            "{} stayed in journal mode {mode:?}: its file system cannot keep a write-ahead log; use a local disk",
+            path.display()
+        )));
+    }
+    let synchronous = match durability {
+        Durability::Full => "full",
+        Durability::Normal => "normal",
+    };
+    conn.pragma_update(None, "synchronous", synchronous)?;
+    if cfg!(target_os = "macos") && durability == Durability::Full {
+        // fsync there does not reach the platter.
+        conn.pragma_update(None, "fullfsync", true)?;
+        conn.pragma_update(None, "checkpoint_fullfsync", true)?;
+    }
+    Ok(())
+}
+
+/// `file:///path?immutable=1`, with what a URI would read otherwise written as %XX.
+fn immutable_uri(path: &Path) -> String {
+    use std::fmt::Write;
+    let mut uri = String::from("file://");
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri + "?immutable=1"
+}

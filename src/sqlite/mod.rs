@@ -1,0 +1,299 @@
+//! A store on an SQLite file, or in memory.
+
+mod append;
+mod audit;
+mod connection;
+mod crate_layout;
+mod feed;
+mod generation;
+mod heads;
+mod layout;
+mod merge;
+mod open;
+mod pool;
+mod read;
+mod rows;
+mod scan;
+mod sql;
+mod statement;
+mod transaction;
+mod upgrade;
+mod via;
+mod wait;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::Value;
+
+pub use append::{Appended, Expected};
+pub use connection::Durability;
+pub use generation::Change;
+pub use pool::Settings;
+pub use read::{Reading, Select};
+pub use rows::{Page, Row};
+pub use statement::Params;
+pub use transaction::Transaction;
+pub use wait::Check;
+pub use work::Progress;
+
+use connection::Role;
+use heads::Heads;
+use layout::Layout;
+use pool::{Conn, Pool};
+use statement::Way;
+use via::Via;
+use wait::Patience;
+
+use crate::error::{Error, Head, Result};
+use crate::findings::Findings;
+
+pub struct Store {
+    pool: Arc<Pool>,
+    timeout: Duration,
+}
+
+/// The facts of a store, as `info()` tells them.
+pub struct Info {
+    pub path: Option<std::path::PathBuf>,
+    pub format: i64,
+    pub id: Option<i64>,
+    pub layout: &'static str,
+    pub entries: i64,
+    pub logs: i64,
+    pub position: i64,
+    pub bytes: i64,
+    pub durability: Durability,
+    pub read_only: bool,
+}
+
+impl Store {
+    /// `settings.path` is absolute. A new file becomes a store.
+    pub fn open(settings: Settings, timeout: Duration, check: Check<'_>, progress: Progress<'_>) -> Result<Self> {
+        let mut patience = Patience::new(timeout, check);
+        let (conn, role) = match settings.path.as_deref() {
+            None => {
+                let sqlite = connection::in_memory()?;
+                layout::create(&sqlite)?;
+                (Conn { sqlite, heads: Heads::default(), layout: Layout::Compact }, Role::Writer)
+            }
+            Some(path) if settings.read_only => open::to_read(path, &settings, &patience)?,
+            Some(path) => (open::to_write(path, &settings, &mut patience, progress)?, Role::Writer),
+        };
+        Ok(Self { pool: Pool::new(settings, conn, role), timeout })
+    }
+
+    pub fn close(&self, check: Check<'_>) -> Result<()> {
+        self.pool.close(&Patience::new(self.timeout, check))
+    }
+
+    /// Close what is not lent, and do not wait for the rest.
+    pub fn abandon(&self) {
+        self.pool.shut();
+    }
+
+    /// Closed and Forked, before anything else is looked at.
+    pub fn check_open(&self) -> Result<()> {
+        self.pool.check_open()
+    }
+
+    pub fn in_memory(&self) -> bool {
+        self.pool.in_memory()
+    }
+
+    pub fn begin(&self, within: Option<&Transaction>, check: Check<'_>) -> Result<Transaction> {
+        match within {
+            Some(outer) => outer.nested(),
+            None => Transaction::begin(&self.pool, &Patience::new(self.timeout, check)),
+        }
+    }
+
+    fn via<'a>(&'a self, tx: Option<&'a Transaction>, check: Check<'a>) -> Via<'a> {
+        Via::new(&self.pool, tx, self.timeout, check)
+    }
+
+    fn write<T>(
+        &self,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+        write: impl FnOnce(&mut Conn) -> Result<T>,
+    ) -> Result<T> {
+        if let Some(tx) = tx {
+            return tx.write(write);
+        }
+        let mut lease = transaction::begin(&self.pool, &Patience::new(self.timeout, check))?;
+        let conn = lease.conn()?;
+        match write(conn) {
+            Ok(value) => {
+                transaction::commit(&self.pool, conn)?;
+                Ok(value)
+            }
+            Err(error) => {
+                transaction::rollback(conn);
+                Err(error)
+            }
+        }
+    }
+
+    pub fn append(
+        &self,
+        stream: &str,
+        writer: &str,
+        payloads: &[&[u8]],
+        expected: Expected,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+    ) -> Result<Appended> {
+        self.write(tx, check, |conn| append::append(conn, stream, writer, payloads, expected))
+    }
+
+    pub fn append_rows(&self, rows: &[(&str, &str, &[u8])], tx: Option<&Transaction>, check: Check<'_>) -> Result<i64> {
+        self.write(tx, check, |conn| append::append_rows(conn, rows))
+    }
+
+    pub fn read(
+        &self,
+        reading: &mut Reading,
+        limit: usize,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+    ) -> Result<Page> {
+        reading.enter(tx)?;
+        self.via(tx, check).read(|conn| reading.next(&conn.sqlite, limit))
+    }
+
+    pub fn heads(&self, stream: Option<&str>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<Head>> {
+        self.via(tx, check).read(|conn| {
+            read::snapshot(&conn.sqlite, || {
+                let mut heads = Vec::new();
+                for (log, name) in rows::logs(&conn.sqlite, stream, None)? {
+                    let Some(head) = rows::head(&conn.sqlite, log)? else {
+                        continue;
+                    };
+                    let content_hash = head.content_hash.ok_or_else(|| {
+                        rows::malformed(&name, Some(head.seq), "content_hash is not a blob of 32 bytes")
+                    })?;
+                    heads.push(Head { stream: name.0, writer: name.1, seq: head.seq, content_hash });
+                }
+                Ok(heads)
+            })
+        })
+    }
+
+    pub fn position(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<i64> {
+        self.via(tx, check).read(|conn| heads::last_position(&conn.sqlite))
+    }
+
+    pub fn generation(&self, key: &str, tx: Option<&Transaction>, check: Check<'_>) -> Result<i64> {
+        self.via(tx, check).read(|conn| generation::current(&conn.sqlite, key))
+    }
+
+    pub fn change_generation(
+        &self,
+        key: &str,
+        change: Change,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+    ) -> Result<i64> {
+        self.write(tx, check, |conn| generation::change(&conn.sqlite, key, change))
+    }
+
+    pub fn generations(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<(String, i64)>> {
+        self.via(tx, check).read(|conn| generation::all(&conn.sqlite))
+    }
+
+    pub fn verify(&self, tx: Option<&Transaction>, check: Check<'_>, progress: Progress<'_>) -> Result<Findings> {
+        scan::store(&self.via(tx, check), progress)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub fn verify_log(
+        &self,
+        stream: &str,
+        writer: &str,
+        since: Option<&Head>,
+        contains: Option<&Head>,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Findings> {
+        scan::log(&self.via(tx, check), stream, writer, since, contains, progress)
+    }
+
+    pub fn execute(&self, sql: &str, params: &Params, tx: Option<&Transaction>, check: Check<'_>) -> Result<u64> {
+        let run = |conn: &mut Conn| {
+            let changed = statement::execute(&conn.sqlite, sql, params);
+            // It may have appended through the view, on this connection, which data_version does not tell.
+            conn.heads.after_foreign_sql(&conn.sqlite)?;
+            changed
+        };
+        if let Some(tx) = tx {
+            return tx.with(run);
+        }
+        if statement::is_pragma(sql) {
+            return run(self.pool.writer(&Patience::new(self.timeout, check))?.conn()?);
+        }
+        self.write(None, check, run)
+    }
+
+    pub fn query(
+        &self,
+        sql: &str,
+        params: &Params,
+        may_write: bool,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+    ) -> Result<Vec<Vec<Value>>> {
+        statement::check(sql)?;
+        if let Some(tx) = tx {
+            return tx.with(|conn| {
+                if !may_write && statement::way(&conn.sqlite, sql)? == Way::Write {
+                    return Err(while_drawing());
+                }
+                let rows = statement::query(&conn.sqlite, sql, params);
+                conn.heads.after_foreign_sql(&conn.sqlite)?;
+                rows
+            });
+        }
+        let read = self.via(None, check).read(|conn| match statement::way(&conn.sqlite, sql)? {
+            Way::Read => Ok(Some(statement::query(&conn.sqlite, sql, params)?)),
+            Way::Write if !may_write => Err(while_drawing()),
+            Way::Write => Ok(None),
+        })?;
+        match read {
+            Some(rows) => Ok(rows),
+            None => self.write(None, check, |conn| {
+                let rows = statement::query(&conn.sqlite, sql, params);
+                conn.heads.after_foreign_sql(&conn.sqlite)?;
+                rows
+            }),
+        }
+    }
+
+    pub fn info(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<Info> {
+        self.via(tx, check).read(|conn| {
+            let number = |sql: &str| conn.sqlite.query_row(sql, (), |row| row.get::<_, i64>(0));
+            let compact = conn.layout == Layout::Compact;
+            let id = "SELECT ival FROM _agent_store_meta WHERE key = '_agent_store.id'";
+            Ok(Info {
+                path: self.pool.settings.path.clone(),
+                format: if compact { layout::FORMAT } else { 0 },
+                id: if compact { number(id).ok() } else { None },
+                layout: if compact { "compact" } else { "crate" },
+                entries: number("SELECT count(*) FROM _agent_store_entries")?,
+                logs: number("SELECT count(*) FROM _agent_store_logs")?,
+                position: heads::last_position(&conn.sqlite)?,
+                bytes: number("PRAGMA main.page_count")? * number("PRAGMA main.page_size")?,
+                durability: self.pool.settings.durability,
+                read_only: self.pool.settings.read_only,
+            })
+        })
+    }
+}
+
+fn while_drawing() -> Error {
+    Error::Conflict(
+        "a query that writes, from inside the iterable of an append_many, which holds the write lock".into(),
+    )
+}

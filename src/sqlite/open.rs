@@ -1,0 +1,76 @@
+//! Opening a file: to read whatever layout it has, or to write, which makes it a store of ours.
+
+use std::path::Path;
+
+use super::connection::{self, Role};
+use super::crate_layout;
+use super::heads::Heads;
+use super::layout::{self, Layout};
+use super::pool::{Conn, Settings};
+use super::read::snapshot;
+use super::upgrade;
+use super::wait::Patience;
+use crate::error::{Error, Result};
+
+pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Result<(Conn, Role)> {
+    long_enough(path)?;
+    let look = |role| {
+        let sqlite = connection::open(path, role, settings.durability, patience)?;
+        let layout = layout::detect(&sqlite, patience)?;
+        match layout {
+            Layout::Compact => {}
+            Layout::Crate => snapshot(&sqlite, || crate_layout::install(&sqlite))?,
+            Layout::Nothing => {
+                return Err(Error::Unsupported(format!(
+                    "{} holds no store; open it without read_only to make one in it",
+                    path.display()
+                )));
+            }
+        }
+        Ok((Conn { sqlite, heads: Heads::default(), layout }, role))
+    };
+    match look(Role::ReadOnly) {
+        Err(Error::CannotOpen(_) | Error::ReadOnly(_)) if !has_wal(path) => look(Role::Immutable),
+        other => other,
+    }
+}
+
+fn has_wal(path: &Path) -> bool {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
+}
+
+pub fn to_write(
+    path: &Path,
+    settings: &Settings,
+    patience: &mut Patience<'_>,
+    progress: upgrade::Progress<'_>,
+) -> Result<Conn> {
+    long_enough(path)?;
+    let sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
+    let mut layout = layout::detect(&sqlite, patience)?;
+    if layout == Layout::Nothing {
+        patience.retry("the write lock of the file", || sqlite.execute_batch("BEGIN IMMEDIATE"))?;
+        // Another process may have made the store meanwhile.
+        layout = layout::detect(&sqlite, patience)?;
+        if layout == Layout::Nothing {
+            layout::create(&sqlite)?;
+            layout = Layout::Compact;
+        }
+        sqlite.execute_batch("COMMIT")?;
+    }
+    if layout == Layout::Crate {
+        upgrade::run(&sqlite, patience, progress)?;
+        layout = Layout::Compact;
+    }
+    Ok(Conn { sqlite, heads: Heads::default(), layout })
+}
+
+/// SQLite takes a file too short for a page for an empty one, and would write over it.
+fn long_enough(path: &Path) -> Result<()> {
+    if std::fs::metadata(path).is_ok_and(|file| (1..512).contains(&file.len())) {
+        return Err(Error::Corrupt(format!("{} is no database: it is too short for one", path.display())));
+    }
+    Ok(())
+}

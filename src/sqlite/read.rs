@@ -1,0 +1,259 @@
+//! Reading entries in pages: one log by seq, a few logs merged by position, or the whole store by position.
+//!
+//! A reading goes up to the position that was newest when it began. Each page is a short read of its own.
+
+use std::sync::Arc;
+
+use hashlink::LruCache;
+use rusqlite::Connection;
+
+use super::heads::last_position;
+use super::merge::Merge;
+use super::rows::{self, Name, Page, Row};
+use super::sql;
+use super::transaction::{Fate, Transaction};
+use crate::chain::Hash;
+use crate::error::{Error, Result};
+
+/// Logs whose name and last hash a reading of the whole store remembers.
+const LOGS: usize = 16_384;
+
+/// The only reading vocabulary. `after` is a position and excluded, `start` and `stop` are seqs, `stop` excluded.
+#[derive(Clone, Debug)]
+pub struct Select {
+    pub stream: Option<String>,
+    pub writer: Option<String>,
+    pub after: i64,
+    pub start: i64,
+    pub stop: Option<i64>,
+    pub reverse: bool,
+}
+
+/// A reading under way.
+pub struct Reading {
+    select: Select,
+    source: Option<Source>,
+    /// The transaction that it began in.
+    began_in: Option<Arc<Fate>>,
+}
+
+enum Source {
+    Log(Log),
+    Merge(Merge),
+    Store(Box<Store>),
+    Nothing,
+}
+
+impl Reading {
+    #[must_use]
+    pub fn new(select: Select) -> Self {
+        Self { select, source: None, began_in: None }
+    }
+
+    /// To be called before each page: the transaction that the page is read in, if there is one.
+    pub fn enter(&mut self, transaction: Option<&Transaction>) -> Result<()> {
+        if self.source.is_none() {
+            self.began_in = transaction.map(Transaction::fate);
+        } else if self.began_in.as_ref().is_some_and(|began_in| began_in.is_undone()) {
+            return Err(Error::Conflict(
+                "this iteration began in a transaction that was rolled back: begin it anew".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// At most `limit` entries more; none when the reading is over.
+    pub fn next(&mut self, conn: &Connection, limit: usize) -> Result<Page> {
+        let source = match &mut self.source {
+            Some(source) => source,
+            unstarted => unstarted.insert(snapshot(conn, || begin(conn, &self.select))?),
+        };
+        let mut page = Page::default();
+        let reverse = self.select.reverse;
+        match source {
+            Source::Log(log) if reverse => log.backward(conn, &mut page, limit)?,
+            Source::Log(log) => log.forward(conn, &mut page, limit)?,
+            Source::Merge(merge) => merge.page(conn, &mut page, limit)?,
+            Source::Store(store) => store.page(conn, &mut page, limit, reverse)?,
+            Source::Nothing => {}
+        }
+        Ok(page)
+    }
+}
+
+/// Several statements on one state of the database.
+pub fn snapshot<T>(conn: &Connection, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    if !conn.is_autocommit() {
+        return read();
+    }
+    conn.prepare_cached("BEGIN")?.execute(())?;
+    let result = read();
+    conn.prepare_cached("COMMIT")?.execute(())?;
+    result
+}
+
+fn begin(conn: &Connection, select: &Select) -> Result<Source> {
+    let upto = last_position(conn)?;
+    if select.stream.is_none() && select.writer.is_none() {
+        return Ok(Source::Store(Box::new(Store { low: select.after, high: upto, chains: LruCache::new(LOGS) })));
+    }
+    let mut logs = rows::logs(conn, select.stream.as_deref(), select.writer.as_deref())?;
+    if logs.len() != 1 {
+        return Ok(Source::Merge(Merge::new(conn, logs, select.after, upto, select.reverse)?));
+    }
+    let Some((id, name)) = logs.pop() else {
+        return Ok(Source::Nothing);
+    };
+    let Some(head) = rows::head(conn, id)? else {
+        return Ok(Source::Nothing);
+    };
+    let low = rows::first_after(conn, id, select.after, &head)?.max(select.start);
+    let high = select.stop.unwrap_or(i64::MAX).min(head.seq.saturating_add(1));
+    Ok(Source::Log(Log { id, name, low, high, prev: None }))
+}
+
+/// One log, of which the entries from `low` to below `high` are still to come.
+struct Log {
+    id: i64,
+    name: Name,
+    low: i64,
+    high: i64,
+    /// The hash that entry `low` links to, once it is known.
+    prev: Option<Hash>,
+}
+
+impl Log {
+    fn forward(&mut self, conn: &Connection, page: &mut Page, limit: usize) -> Result<()> {
+        if self.low >= self.high {
+            return Ok(());
+        }
+        page.names.push(self.name.clone());
+        if self.prev.is_none() {
+            self.prev = rows::prev_hash(conn, self.id, &self.name, self.low)?;
+        }
+        let mut statement = conn.prepare_cached(sql::LOG_FORWARD)?;
+        let mut found = statement.query((self.id, self.low, self.high))?;
+        while !page.is_full(limit) {
+            let Some(row) = found.next()? else {
+                return if self.low < self.high { Err(rows::missing(&self.name, self.low)) } else { Ok(()) };
+            };
+            let entry = self.entry(row, page, self.low)?;
+            page.rows.push(Row { prev_hash: self.prev, ..entry });
+            self.prev = page.rows.last().map(|row| row.content_hash);
+            self.low += 1;
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, conn: &Connection, page: &mut Page, limit: usize) -> Result<()> {
+        if self.low >= self.high {
+            return Ok(());
+        }
+        page.names.push(self.name.clone());
+        let mut statement = conn.prepare_cached(sql::LOG_REVERSE)?;
+        let mut found = statement.query((self.id, self.low, self.high))?;
+        while !page.is_full(limit) {
+            let Some(row) = found.next()? else {
+                if self.low < self.high {
+                    return Err(rows::missing(&self.name, self.high - 1));
+                }
+                break;
+            };
+            let entry = self.entry(row, page, self.high - 1)?;
+            // What comes next in this direction is what the last one links to.
+            if let Some(last) = page.rows.last_mut() {
+                last.prev_hash = Some(entry.content_hash);
+            }
+            page.rows.push(entry);
+            self.high -= 1;
+        }
+        if let Some(last) = page.rows.last_mut() {
+            last.prev_hash = rows::prev_hash(conn, self.id, &self.name, last.seq)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, row: &rusqlite::Row<'_>, page: &mut Page, expected: i64) -> Result<Row> {
+        let seq = row.get(1).unwrap_or(0);
+        if seq != expected {
+            return Err(rows::missing(&self.name, expected));
+        }
+        let Some(content_hash) = rows::hash(row, 2) else {
+            return Err(rows::malformed(&self.name, Some(seq), "content_hash is not a blob of 32 bytes"));
+        };
+        let Some(payload) = rows::blob(row, 3) else {
+            return Err(rows::malformed(&self.name, Some(seq), "payload is not a blob"));
+        };
+        let payload = page.keep(payload);
+        Ok(Row { position: row.get(0)?, name: 0, seq, prev_hash: None, content_hash, payload })
+    }
+}
+
+/// The whole store, of which positions above `low` up to `high` are still to come.
+struct Store {
+    low: i64,
+    high: i64,
+    chains: LruCache<i64, Chain>,
+}
+
+struct Chain {
+    name: Name,
+    /// Seq and hash of the entry read last.
+    last: Option<(i64, Hash)>,
+}
+
+impl Store {
+    fn page(&mut self, conn: &Connection, page: &mut Page, limit: usize, reverse: bool) -> Result<()> {
+        if self.low >= self.high {
+            return Ok(());
+        }
+        let mut names = std::collections::HashMap::new();
+        let mut statement = conn.prepare_cached(if reverse { sql::STORE_REVERSE } else { sql::STORE_FORWARD })?;
+        let mut found = statement.query([self.low, self.high])?;
+        while !page.is_full(limit) {
+            let Some(row) = found.next()? else {
+                self.low = self.high;
+                return Ok(());
+            };
+            let position: i64 = row.get(0)?;
+            let log: i64 = row.get(4)?;
+            if !self.chains.contains_key(&log) {
+                let name = rows::log_name(conn, log)?.ok_or_else(|| {
+                    Error::malformed(format!(
+                        "the entry at position {position} is of log {log}, which is not there; verify the store"
+                    ))
+                })?;
+                self.chains.insert(log, Chain { name, last: None });
+            }
+            let Some(chain) = self.chains.get_mut(&log) else {
+                continue;
+            };
+            let name = &chain.name;
+            let (Ok(seq), Some(content_hash), Some(payload)) = (row.get(1), rows::hash(row, 2), rows::blob(row, 3))
+            else {
+                return Err(rows::malformed(
+                    name,
+                    row.get(1).ok(),
+                    "content_hash is not a blob of 32 bytes, or payload is no blob",
+                ));
+            };
+            let prev_hash = match chain.last {
+                Some((last, hash)) if last == seq - 1 => Some(hash),
+                _ => rows::prev_hash(conn, log, name, seq)?,
+            };
+            chain.last = Some((seq, content_hash));
+            let index = *names.entry(log).or_insert_with(|| {
+                page.names.push(name.clone());
+                page.names.len() - 1
+            });
+            let payload = page.keep(payload);
+            page.rows.push(Row { position, name: index, seq, prev_hash, content_hash, payload });
+            if reverse {
+                self.high = position - 1;
+            } else {
+                self.low = position;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Stored rows, checked for their shape as they are read.
+
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
+
+use super::sql;
+use crate::chain::Hash;
+use crate::checker::State;
+use crate::error::{Error, Result};
+
+/// Stream and writer.
+pub type Name = (String, String);
+
+/// An entry as read, its payload in the page that it came with.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub position: i64,
+    /// Index into the page's names.
+    pub name: usize,
+    pub seq: i64,
+    pub prev_hash: Option<Hash>,
+    pub content_hash: Hash,
+    pub payload: std::ops::Range<usize>,
+}
+
+/// Some entries, their payloads in one buffer.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub names: Vec<Name>,
+    pub rows: Vec<Row>,
+    pub payloads: Vec<u8>,
+}
+
+/// A page ends when it has this many bytes of payload: memory stays flat with large ones too.
+const PAGE_BYTES: usize = 4 << 20;
+
+impl Page {
+    pub fn is_full(&self, limit: usize) -> bool {
+        self.rows.len() >= limit || self.payloads.len() >= PAGE_BYTES
+    }
+
+    pub fn keep(&mut self, payload: &[u8]) -> std::ops::Range<usize> {
+        let start = self.payloads.len();
+        self.payloads.extend_from_slice(payload);
+        start..self.payloads.len()
+    }
+}
+
+/// What reading found wrong with entry `seq` of a log.
+pub fn malformed(name: &Name, seq: Option<i64>, detail: &str) -> Error {
+    Error::Malformed { stream: Some(name.0.clone()), writer: Some(name.1.clone()), seq, detail: detail.to_owned() }
+}
+
+/// Entry `seq` is not there, and a later one is.
+pub fn missing(name: &Name, seq: i64) -> Error {
+    Error::ChainBroken {
+        stream: name.0.clone(),
+        writer: name.1.clone(),
+        seq,
+        detail: format!("entry {seq} is missing"),
+    }
+}
+
+pub fn hash(row: &SqlRow<'_>, column: usize) -> Option<Hash> {
+    row.get_ref(column).ok()?.as_blob().ok()?.try_into().ok()
+}
+
+pub fn blob<'a>(row: &'a SqlRow<'_>, column: usize) -> Option<&'a [u8]> {
+    row.get_ref(column).ok()?.as_blob().ok()
+}
+
+/// Of a statement that gives seq, content_hash and position.
+fn state(row: &SqlRow<'_>) -> rusqlite::Result<State> {
+    Ok(State { seq: row.get(0)?, content_hash: hash(row, 1), position: row.get(2)? })
+}
+
+/// The newest entry of a log.
+pub fn head(conn: &Connection, log: i64) -> Result<Option<State>> {
+    Ok(conn.prepare_cached(sql::HEAD)?.query_row([log], state).optional()?)
+}
+
+/// The entry with the greatest seq below `seq`.
+pub fn before(conn: &Connection, log: i64, seq: i64) -> Result<Option<State>> {
+    Ok(conn.prepare_cached(sql::BEFORE)?.query_row([log, seq], state).optional()?)
+}
+
+/// The entry with the smallest seq from `seq` on.
+pub fn from_seq(conn: &Connection, log: i64, seq: i64) -> Result<Option<State>> {
+    Ok(conn.prepare_cached(sql::FROM_SEQ)?.query_row([log, seq], state).optional()?)
+}
+
+/// The hash that entry `seq` of a log links to; `None` for the first.
+pub fn prev_hash(conn: &Connection, log: i64, name: &Name, seq: i64) -> Result<Option<Hash>> {
+    if seq == 1 {
+        return Ok(None);
+    }
+    match before(conn, log, seq)? {
+        Some(before) if before.seq == seq - 1 => match before.content_hash {
+            Some(hash) => Ok(Some(hash)),
+            None => Err(malformed(name, Some(before.seq), "content_hash is not a blob of 32 bytes")),
+        },
+        before => Err(missing(name, before.map_or(1, |before| before.seq + 1))),
+    }
+}
+
+/// The first seq of a log whose position is above `position`; one past the head if there is none. Within a log seq and
+/// position rise together, so this is a binary search.
+pub fn first_after(conn: &Connection, log: i64, position: i64, head: &State) -> Result<i64> {
+    if position <= 0 {
+        return Ok(1);
+    }
+    let (mut low, mut high) = (1, head.seq.saturating_add(1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match from_seq(conn, log, middle)? {
+            Some(found) if found.position <= position => low = found.seq + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// The id of a log, `None` where nothing was ever appended to it.
+pub fn find_log(conn: &Connection, stream: &str, writer: &str) -> Result<Option<i64>> {
+    Ok(conn.prepare_cached(sql::FIND_LOG)?.query_row((stream, writer), |row| row.get(0)).optional()?)
+}
+
+pub fn log_name(conn: &Connection, log: i64) -> Result<Option<Name>> {
+    let mut statement = conn.prepare_cached(sql::LOG_NAME)?;
+    Ok(statement.query_row([log], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+/// The logs of a stream, of a writer, or all, by name.
+pub fn logs(conn: &Connection, stream: Option<&str>, writer: Option<&str>) -> Result<Vec<(i64, Name)>> {
+    let (sql, param) = match (stream, writer) {
+        (Some(stream), Some(writer)) => {
+            let found = find_log(conn, stream, writer)?;
+            return Ok(found.map(|log| (log, (stream.to_owned(), writer.to_owned()))).into_iter().collect());
+        }
+        (Some(stream), None) => (sql::LOGS_OF_STREAM, Some(stream)),
+        (None, Some(writer)) => (sql::LOGS_OF_WRITER, Some(writer)),
+        (None, None) => (sql::LOGS, None),
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows =
+        statement.query_map(rusqlite::params_from_iter(param), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,143 @@
+//! Feeding the checker from SQLite: one log by seq, or the whole store by position, on all cores.
+//!
+//! A verification is as of the position that was newest when it began. Rows are read in chunks, each a short read of its
+//! own: a long one would keep the WAL from being reset. Entries are never changed or removed, so chunks agree.
+
+use rusqlite::Connection;
+
+use super::audit::{self, whole};
+use super::feed::CHUNK;
+use super::heads::last_position;
+use super::layout::Layout;
+use super::rows;
+use super::via::Via;
+use super::work::{Job, Progress, Scan, split};
+use crate::error::{Error, Head, Result};
+use crate::findings::{Findings, Kind};
+
+/// Fewer rows than this are not worth a thread.
+const WORTH_A_THREAD: i64 = 4 * CHUNK;
+
+/// The whole store.
+pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
+    let mut findings = Findings::default();
+    let (upto, logs, layout) = bounds(via, &mut findings)?;
+    if layout == Layout::Compact {
+        via.read(|conn| super::layout::check(&conn.sqlite, &mut findings))?;
+    }
+    let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
+    let cores = threads(via, upto);
+    // More pieces than cores: one with large payloads does not keep the others waiting at the end.
+    let pieces = if cores > 1 { i64::try_from(cores * 4).unwrap_or(1) } else { 1 };
+    jobs.extend(split(1, upto, pieces).map(|(from, to)| Job::Positions { from, to }));
+    let mut scan = Scan::new(via, layout);
+    findings.merge(scan.run(jobs, cores, upto.unsigned_abs(), progress)?);
+    let unread = findings.breaks.iter().any(|found| found.kind == Kind::Corrupt);
+    if layout == Layout::Compact && !unread {
+        scan.marks.compare(&mut findings);
+    }
+    findings.settle();
+    name(via, &mut findings)?;
+    findings.breaks.sort_by_key(|found| (found.position.is_some(), found.position));
+    Ok(findings)
+}
+
+/// The newest position, the newest log, and the layout. Where the page with the newest entry cannot be read, the index
+/// knows its position; where that cannot be read either, nothing is left to look at.
+fn bounds(via: &Via<'_>, findings: &mut Findings) -> Result<(i64, i64, Layout)> {
+    via.read(|conn| {
+        let number = |sql: &str| -> Result<i64> { Ok(conn.sqlite.query_row(sql, (), |row| row.get(0))?) };
+        let mut or = |what: &str, found: Result<i64>| match found {
+            Err(Error::Corrupt(detail)) => {
+                findings.report(whole(Kind::Corrupt, format!("{what} cannot be read: {detail}")));
+                Ok(0)
+            }
+            other => other,
+        };
+        let position = match last_position(&conn.sqlite) {
+            Err(Error::Corrupt(_)) => number(audit::NEWEST_IN_INDEX),
+            other => other,
+        };
+        let position = or("_agent_store_entries", position)?;
+        let log = or("_agent_store_logs", number("SELECT coalesce(max(id), 0) FROM _agent_store_logs"))?;
+        Ok((position, log, conn.layout))
+    })
+}
+
+/// One log, `None` where it is empty. Nothing up to `since` is looked at but its own hash; `contains` must be in the log.
+pub fn log(
+    via: &Via<'_>,
+    stream: &str,
+    writer: &str,
+    since: Option<&Head>,
+    contains: Option<&Head>,
+    progress: Progress<'_>,
+) -> Result<Findings> {
+    let (log, last, layout) = via.read(|conn| {
+        let log = rows::find_log(&conn.sqlite, stream, writer)?;
+        let head = log.map(|log| rows::head(&conn.sqlite, log)).transpose()?.flatten();
+        for (head, role) in [(since, "since"), (contains, "contains")] {
+            if let Some(head) = head {
+                in_place(&conn.sqlite, log, head, role)?;
+            }
+        }
+        Ok((log, head, conn.layout))
+    })?;
+    let mut findings = Findings::default();
+    let Some(log) = log else { return Ok(findings) };
+    let Some(last) = last else {
+        findings.report_empty(log);
+        name(via, &mut findings)?;
+        return Ok(findings);
+    };
+    let first = since.map_or(1, |head| head.seq + 1);
+    let cores = threads(via, last.seq.saturating_sub(first));
+    let pieces = if cores > 1 { i64::try_from(cores * 4).unwrap_or(1) } else { 1 };
+    let mut jobs: Vec<Job> = split(first, last.seq, pieces).map(|(from, to)| Job::Seqs { log, from, to }).collect();
+    if since.is_none() {
+        jobs.insert(0, Job::Seqs { log, from: i64::MIN, to: 0 });
+    }
+    let total = last.seq.abs_diff(first) + 1;
+    findings = Scan::new(via, layout).run(jobs, cores, total, progress)?;
+    findings.logs = 1;
+    findings.head = last.content_hash.map(|hash| (last.seq, hash));
+    findings.breaks.sort_by_key(|found| found.seq);
+    name(via, &mut findings)?;
+    Ok(findings)
+}
+
+fn in_place(conn: &Connection, log: Option<i64>, head: &Head, role: &str) -> Result<()> {
+    let found = match log {
+        Some(log) => rows::from_seq(conn, log, head.seq)?.filter(|found| found.seq == head.seq),
+        None => None,
+    };
+    match found {
+        Some(found) if found.content_hash == Some(head.content_hash) => Ok(()),
+        found => Err(Error::ChainBroken {
+            stream: head.stream.clone(),
+            writer: head.writer.clone(),
+            seq: head.seq,
+            detail: format!(
+                "the head given as {role} is not in the log: {}",
+                if found.is_some() { "another entry stands there" } else { "the log has no such entry" }
+            ),
+        }),
+    }
+}
+
+/// Say the names of the logs that the breaks are of.
+fn name(via: &Via<'_>, findings: &mut Findings) -> Result<()> {
+    via.read(|conn| {
+        for found in &mut findings.breaks {
+            if let (Some(log), None) = (found.log, &found.name) {
+                found.name = rows::log_name(&conn.sqlite, log).ok().flatten();
+            }
+        }
+        Ok(())
+    })
+}
+
+fn threads(via: &Via<'_>, rows: i64) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if via.is_shared() && rows >= WORTH_A_THREAD { cores } else { 1 }
+}

@@ -1,0 +1,33 @@
+//! Every statement that the Python half may also run on a caller's connection, from the files that it reads too.
+
+macro_rules! statements {
+    ($($name:ident = $file:literal;)*) => {
+        $(pub const $name: &str = include_str!(concat!("../../python/agent_store/sql/sqlite/", $file, ".sql"));)*
+    };
+}
+
+statements! {
+    TABLES = "tables";
+    GUARDS = "guards";
+    FIND_LOG = "find_log";
+    ADD_LOG = "add_log";
+    ADD_ENTRY = "add_entry";
+    HEAD = "head";
+    BEFORE = "before";
+    FROM_SEQ = "from_seq";
+    PAYLOAD = "payload";
+    LOG_FORWARD = "log_forward";
+    LOG_REVERSE = "log_reverse";
+    STORE_FORWARD = "store_forward";
+    STORE_REVERSE = "store_reverse";
+    VERIFY_STORE = "verify_store";
+    VERIFY_LOG = "verify_log";
+    LAST_POSITION = "last_position";
+    LOGS = "logs";
+    LOGS_OF_STREAM = "logs_of_stream";
+    LOGS_OF_WRITER = "logs_of_writer";
+    LOG_NAME = "log_name";
+    GENERATION = "generation";
+    GENERATIONS = "generations";
+    SET_GENERATION = "set_generation";
+}

@@ -1,0 +1,77 @@
+//! Where a read runs: on a connection of its own, or inside a transaction that is open.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::crate_layout;
+use super::layout::{self, Layout};
+use super::pool::{Conn, Pool};
+use super::read::snapshot;
+use super::transaction::Transaction;
+use super::wait::{Check, Patience};
+use crate::error::{Error, Result};
+
+pub struct Via<'a> {
+    pool: &'a Arc<Pool>,
+    transaction: Option<&'a Transaction>,
+    timeout: Duration,
+    check: Check<'a>,
+}
+
+impl<'a> Via<'a> {
+    pub fn new(pool: &'a Arc<Pool>, transaction: Option<&'a Transaction>, timeout: Duration, check: Check<'a>) -> Self {
+        Self { pool, transaction, timeout, check }
+    }
+
+    /// True where several threads may read at once.
+    pub fn is_shared(&self) -> bool {
+        self.transaction.is_none() && !self.pool.in_memory()
+    }
+
+    /// Read, again where SQLite was busy (another process recovers the WAL, or closes the file).
+    pub fn read<T>(&self, mut read: impl FnMut(&Conn) -> Result<T>) -> Result<T> {
+        if let Some(transaction) = self.transaction {
+            return transaction.with(|conn| read(conn));
+        }
+        let patience = Patience::new(self.timeout, self.check);
+        let mut lease = self.pool.reader(&patience)?;
+        let conn = lease.conn()?;
+        let nap = Cell::new(Duration::from_micros(200));
+        loop {
+            let result = match conn.layout {
+                Layout::Compact => read(conn),
+                Layout::Crate | Layout::Nothing => read_crate(conn, &patience, &mut read),
+            };
+            match result {
+                Err(Error::Busy { what, waited }) if waited.is_zero() => {
+                    std::thread::sleep(nap.get().min(patience.left(&what)?));
+                    nap.set((nap.get() * 2).min(Duration::from_millis(10)));
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// The crate writes such a file meanwhile, and any program of ours may turn it into our layout.
+fn read_crate<T>(conn: &mut Conn, patience: &Patience<'_>, read: &mut impl FnMut(&Conn) -> Result<T>) -> Result<T> {
+    let sqlite = &conn.sqlite;
+    if !sqlite.is_autocommit() {
+        return read(conn);
+    }
+    let (now, result) = snapshot(sqlite, || {
+        let now = layout::detect(sqlite, patience)?;
+        if now == Layout::Compact {
+            return Ok((now, None));
+        }
+        crate_layout::refresh(sqlite)?;
+        Ok((now, Some(read(conn)?)))
+    })?;
+    if let Some(result) = result {
+        return Ok(result);
+    }
+    crate_layout::remove(&conn.sqlite)?;
+    conn.layout = now;
+    read(conn)
+}

@@ -1,0 +1,30 @@
+"""Fixtures of all tests, and the guard that what they test is the installed wheel."""
+
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import agent_store
+
+INSTALLED = Path(sysconfig.get_path("platlib")).resolve()
+SOURCE = Path(__file__).resolve().parent.parent / "python"
+
+
+def pytest_configure() -> None:
+    for module in (agent_store, agent_store._core):
+        found = Path(module.__file__ or "").resolve()
+        if not found.is_relative_to(INSTALLED) or found.is_relative_to(SOURCE):
+            raise pytest.UsageError(f"{found} is not of the installed wheel in {INSTALLED}: run `make test`")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "app.db"
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, path: Path) -> Iterator[agent_store.Store]:
+    with agent_store.open(path if request.param == "file" else ":memory:") as opened:
+        yield opened

@@ -1,0 +1,256 @@
+"""What logs promise, over every backend."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import agent_store
+from agent_store import CommitEvent, Entry, Head, Store
+from agent_store.errors import ChainBroken, HeadMoved, StoreError
+
+
+def head_of(entry: Entry) -> Head:
+    return Head(entry.stream, entry.writer, entry.seq, entry.content_hash)
+
+
+def payloads(entries: Iterator[Entry]) -> list[bytes]:
+    return [entry.payload for entry in entries]
+
+
+def test_a_log_is_what_was_appended_to_it(store: Store) -> None:
+    log = store.log("conv:demo", "älice")
+    assert (log.stream, log.writer) == ("conv:demo", "älice")
+    assert log.head() is None
+    assert log.entry(1) is None
+    assert list(log.entries()) == []
+    assert store.heads() == []
+    first = log.append(b"hello")
+    second = log.append(b"")
+    assert (first.stream, first.writer, first.seq, first.position) == ("conv:demo", "älice", 1, 1)
+    assert (second.seq, second.prev_hash, second.payload, second.position) == (2, first.content_hash, b"", 2)
+    assert log.head() == second
+    assert [log.entry(1), log.entry(2), log.entry(3)] == [first, second, None]
+    assert list(log.entries()) == list(store.entries()) == [first, second]
+    assert store.log("conv:demo", "another").head() is None
+
+
+def test_entries_survive_reopening(path: Path) -> None:
+    with agent_store.open(path) as store:
+        entry = store.log("s", "w").append(b"hello")
+        facts = store.info()
+    with agent_store.open(str(path)) as store:
+        assert list(store.entries()) == [entry]
+        assert store.log("s", "w").append(b"x", expected=entry).seq == 2
+        assert store.info()["id"] == facts["id"]
+
+
+@pytest.mark.parametrize(
+    "made", [bytes, bytearray, memoryview, lambda data: memoryview(data + data)[:6], type("B", (bytes,), {})]
+)
+def test_payloads_are_anything_bytes_like(store: Store, made: type[bytes]) -> None:
+    log = store.log("s", "w")
+    appended = log.append(made(b"\0hello"))
+    assert (appended.payload, type(appended.payload)) == (b"\0hello", bytes)
+    log.append_many([made(b"\0hello")])
+    store.append_many([("s", "w", made(b"\0hello"))])
+    assert payloads(log.entries()) == [b"\0hello"] * 3
+    assert all(type(entry.payload) is bytes for entry in log.entries())
+
+
+def test_entries_from_start_to_below_stop_both_ways(store: Store) -> None:
+    log = store.log("s", "w")
+    log.append_many(b"%d" % number for number in range(1, 301))
+    everything = list(log.entries())
+    assert [entry.seq for entry in everything] == list(range(1, 301))
+    for start, stop in itertools.product((1, 2, 33, 300, 301, 900), (None, 1, 2, 34, 300, 301, 302, 900)):
+        if stop is not None and stop < start:
+            for reverse in (False, True):
+                with pytest.raises(ValueError, match="stop"):
+                    log.entries(start, stop, reverse=reverse)
+            continue
+        wanted = everything[start - 1 : stop and stop - 1]
+        assert list(log.entries(start, stop)) == wanted
+        assert list(log.entries(start, stop, reverse=True)) == wanted[::-1]
+    with pytest.raises(ValueError, match="start"):
+        log.entries(0)
+
+
+def test_expected_is_the_head_or_nothing_is_written(store: Store) -> None:
+    log = store.log("s", "w")
+    first = log.append(b"1", expected=log.head())
+    event = CommitEvent("s", "w", 1, first.content_hash, 1)
+    with pytest.raises(HeadMoved) as moved:
+        store.log("s", "w").append(b"x", expected=0)
+    place = (1, first.content_hash)
+    assert vars(moved.value) == {"stream": "s", "writer": "w", "expected": None, "actual": place}
+    second = log.append(b"2", expected=first)
+    third = log.append(b"3", expected=head_of(second))
+    for stale in (
+        first,
+        head_of(second),
+        event,
+        None,
+        0,
+        Head("s", "w", 3, bytes(32)),
+        Head("s", "w", 4, third.content_hash),
+    ):
+        with pytest.raises(HeadMoved) as moved:
+            log.append(b"x", expected=stale)
+        wanted = None if stale is None or isinstance(stale, int) else (stale.seq, stale.content_hash)
+        assert (moved.value.expected, moved.value.actual) == (wanted, (3, third.content_hash))
+    assert log.append(b"4", expected=CommitEvent("s", "w", 3, third.content_hash, 3)).seq == 4
+    with pytest.raises(HeadMoved) as moved:
+        store.log("s", "empty").append(b"x", expected=Head("s", "empty", 1, bytes(32)))
+    assert (moved.value.expected, moved.value.actual) == ((1, bytes(32)), None)
+    assert store.log("s", "zero").append(b"x", expected=0).seq == 1
+    with pytest.raises(ValueError, match="another log"):
+        store.log("s", "other").append(b"x", expected=first)
+    for wrong in (1, "head", b""):
+        with pytest.raises(TypeError, match="expected"):
+            log.append(b"x", expected=wrong)  # type: ignore[arg-type]
+    assert store.position() == 5
+
+
+def test_heads_are_the_newest_of_each_log(store: Store) -> None:
+    newest = {}
+    for stream, writer in [("b", "y"), ("a", "x"), ("b", "x"), ("b", "y"), ("a", "x"), ("ab", "z")]:
+        newest[stream, writer] = head_of(store.log(stream, writer).append(b"."))
+    assert store.heads() == [newest[key] for key in sorted(newest)]
+    assert store.heads("b") == [newest["b", "x"], newest["b", "y"]]
+    assert store.heads(stream="none") == []
+    assert store.position() == 6
+
+
+def test_filters_of_entries_equal_a_filter_of_the_whole(store: Store) -> None:
+    chance = random.Random(5)
+    names = [(f"s{stream}", f"w{writer}") for stream in range(4) for writer in range(20)]
+    store.append_many((*chance.choice(names), b"%d" % number) for number in range(2_000))
+    everything = list(store.entries())
+    streams, writers = [None, "s0", "s3", "none"], [None, "w0", "w19", "none"]
+    for stream, writer, after in itertools.product(streams, writers, [0, 1, 999, 1_999, 2_000, 9_999]):
+        wanted = [
+            entry
+            for entry in everything
+            if entry.position > after
+            and entry.stream == (stream or entry.stream)
+            and entry.writer == (writer or entry.writer)
+        ]
+        assert list(store.entries(after=after, stream=stream, writer=writer)) == wanted
+        assert list(store.entries(after=after, stream=stream, writer=writer, reverse=True)) == wanted[::-1]
+    with pytest.raises(ValueError, match="after"):
+        store.entries(after=-1)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_appending_inside_the_loop_is_safe_and_it_ends_where_it_began(store: Store, whole: bool, reverse: bool) -> None:
+    log = store.log("s", "w")
+    log.append_many(b"%d" % number for number in range(99))
+    for stream, writer in ((None, None), ("s", None), ("s", "w")):
+        before = list(store.entries() if whole else log.entries())
+        entries = (
+            store.entries(stream=stream, writer=writer, reverse=reverse) if whole else log.entries(reverse=reverse)
+        )
+        before.append(log.append(b"it begins with the first next()"))
+        found: list[Entry] = []
+        for entry in entries:
+            assert len(found) < len(before), "the loop does not end"
+            found.append(entry)
+            log.append(b"more")
+        assert found == (before[::-1] if reverse else before)
+    assert store.verify().holds
+
+
+def test_loops_over_a_stream_with_many_logs_end_where_they_began(store: Store) -> None:
+    store.append_many(("s", f"w{number % 7}", b"x") for number in range(100))
+    for reverse in (False, True):
+        before = list(store.entries(stream="s", reverse=reverse))
+        found: list[Entry] = []
+        for entry in store.entries(stream="s", reverse=reverse):
+            found.append(entry)
+            store.append_many([("s", f"w{len(found) % 7}", b"old log"), ("s", f"new{reverse}{len(found)}", b"new log")])
+        assert found == before
+
+
+def test_a_loop_begun_in_a_transaction_that_was_undone_tells_no_damage(store: Store) -> None:
+    log = store.log("s", "w")
+    first = log.append(b"kept")
+    entries = log.entries(reverse=True)
+
+    def undone() -> None:
+        with store.transaction():
+            log.append_many([b"lost"] * 200)
+            next(entries)
+            raise ValueError("undone")
+
+    with pytest.raises(ValueError, match="undone"):
+        undone()
+    try:
+        rest = list(entries)
+    except ChainBroken as error:
+        pytest.fail(f"the log holds, and reading it says: {error}")
+    except StoreError:  # that the loop cannot go on may be said
+        return
+    assert rest[-1] == first
+
+
+def test_an_entry_with_the_largest_seq_may_be_asked_for(store: Store) -> None:
+    assert store.log("s", "w").entry(2**63 - 1) is None
+
+
+def test_verify_of_a_log(store: Store) -> None:
+    log, other = store.log("s", "w"), store.log("s", "other")
+    assert log.verify() is None
+    entries = [log.append(b"%d" % number) for number in range(100)]
+    heads = [head_of(entry) for entry in entries]
+    assert log.verify() == heads[-1]
+    for known in (0, 50, 99):
+        assert log.verify(since=heads[known]) == heads[-1]
+        assert log.verify(contains=entries[known]) == heads[-1]
+        assert log.verify(since=heads[known], contains=heads[0]) == heads[-1]
+    for wrong in (Head("s", "w", 50, bytes(32)), Head("s", "w", 101, bytes(32))):
+        with pytest.raises(ChainBroken) as broken:
+            log.verify(since=wrong)
+        assert (broken.value.stream, broken.value.writer) == ("s", "w")
+        with pytest.raises(ChainBroken):
+            log.verify(contains=wrong)
+    for empty in ({"since": Head("s", "other", 1, bytes(32))}, {"contains": Head("s", "other", 1, bytes(32))}):
+        with pytest.raises(ChainBroken):
+            other.verify(**empty)
+        with pytest.raises(ValueError, match="another log"):
+            log.verify(**empty)
+
+
+def test_verify_of_a_store(store: Store) -> None:
+    assert store.verify().holds
+    store.append_many((f"s{number % 5}", "w", b"x") for number in range(1_000))
+    calls: list[tuple[int, int]] = []
+    verdict = store.verify(progress=lambda done, total: calls.append((done, total)))
+    assert (verdict.holds, bool(verdict), verdict.breaks, verdict.breaks_total, verdict.broken_logs) == (
+        True,
+        True,
+        (),
+        0,
+        0,
+    )
+    assert (verdict.entries, verdict.entries_hold, verdict.logs) == (1_000, 1_000, 5)
+    assert all(0 <= done <= total for done, total in calls)
+    verdict.raise_if_broken()
+
+
+def test_info(store: Store) -> None:
+    store.append_many([("s", "w", b"a"), ("s", "v", b"b"), ("s", "v", b"c")])
+    info = store.info()
+    assert (info["kind"], info["format"], info["entries"], info["logs"], info["position"]) == ("sqlite", 1, 3, 2, 3)
+    assert (info["durability"], info["read_only"]) == ("full", False)
+    assert info["path"] == ":memory:" or Path(info["path"]).is_absolute()
+    assert 0 < info["id"] < 2**63
+    assert info["bytes"] > 0
+    assert info["sqlite_version"].startswith("3.")
+    assert set(info) == {
+        *("kind", "path", "format", "id", "layout", "entries", "logs", "position", "bytes"),
+        *("sqlite_version", "durability", "read_only"),
+    }

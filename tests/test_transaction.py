@@ -1,0 +1,290 @@
+"""Transactions, the caller's own SQL, and counters."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import agent_store
+from agent_store import Store
+from agent_store.errors import NonMonotonicGeneration, TransactionConflict
+
+LARGEST = 2**63 - 1
+
+
+def test_a_transaction_commits_all(store: Store) -> None:
+    store.execute("CREATE TABLE notes (text TEXT)")
+    with store.transaction() as same:
+        assert same is store
+        store.execute("INSERT INTO notes VALUES (?)", ["x"])
+        entry = store.log("s", "w").append(b"a")
+        assert store.log("s", "w").head() == entry
+        assert store.query("SELECT text FROM notes") == [("x",)]
+        assert store.generation("g").bump() == store.generation("g").current() == 1
+    assert store.log("s", "w").head() == entry
+    assert store.query("SELECT text FROM notes") == [("x",)]
+    assert store.generation("g").current() == 1
+    assert store.verify().holds
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_undoes_all(store: Store, error: type[BaseException]) -> None:
+    store.execute("CREATE TABLE notes (text TEXT)")
+    first = store.log("s", "w").append(b"kept")
+
+    def undone() -> None:
+        with store.transaction():
+            store.execute("INSERT INTO notes VALUES (?)", ["x"])
+            store.log("s", "w").append(b"lost")
+            store.log("s", "new").append_many([b"lost"] * 3)
+            store.generation("g").set(7)
+            raise error
+
+    with pytest.raises(error):
+        undone()
+    assert store.log("s", "w").head() == first
+    assert store.log("s", "new").head() is None
+    assert store.query("SELECT * FROM notes") == []
+    assert store.generation("g").current() == 0
+    assert [head.writer for head in store.heads()] == ["w"]
+    assert store.position() == 1
+    # Neither the head nor the new log's id is remembered from what was undone.
+    again = store.log("s", "w").append(b"next", expected=first)
+    assert (again.seq, again.prev_hash, again.position) == (2, first.content_hash, 2)
+    assert store.log("s", "new").append(b"a", expected=None).position == 3
+    assert store.verify().holds
+
+
+def test_nested_transactions_are_savepoints(store: Store) -> None:
+    log = store.log("s", "w")
+
+    def undone() -> None:
+        with store.transaction():
+            log.append(b"lost")
+            store.log("s", "lost").append(b"lost")
+            with store.transaction():
+                log.append(b"lost too")
+            assert store.position() == 4
+            raise ValueError("inner")
+
+    with store.transaction():
+        log.append(b"1")
+        with pytest.raises(ValueError, match="inner"):
+            undone()
+        assert store.position() == 1
+        with store.transaction():
+            log.append(b"2")
+        log.append(b"3")
+        store.log("s", "kept").append(b"4")
+    assert [entry.payload for entry in store.entries()] == [b"1", b"2", b"3", b"4"]
+    assert [entry.position for entry in store.entries()] == [1, 2, 3, 4]
+    assert store.verify().holds
+
+
+def test_an_outer_rollback_undoes_what_inner_blocks_committed(store: Store) -> None:
+    def undone() -> None:
+        with store.transaction():
+            with store.transaction():
+                store.log("s", "w").append(b"lost")
+            raise ValueError("outer")
+
+    with pytest.raises(ValueError, match="outer"):
+        undone()
+    assert store.position() == 0
+    assert store.log("s", "w").append(b"a").seq == 1
+
+
+def test_a_failed_append_leaves_its_transaction_as_it_was(store: Store) -> None:
+    log = store.log("s", "w")
+
+    def failing() -> Iterator[bytes]:
+        yield from [b"lost"] * 1_500
+        raise ValueError("from the iterable")
+
+    with store.transaction():
+        first = log.append(b"1")
+        with pytest.raises(TypeError):
+            log.append_many([b"2", "3"])
+        with pytest.raises(ValueError, match="from the iterable"):
+            log.append_many(failing())
+        assert log.append(b"2", expected=first).seq == 2
+    assert [entry.payload for entry in log.entries()] == [b"1", b"2"]
+
+
+def test_append_many_works_in_a_transaction_with_reads_from_its_iterable(store: Store) -> None:
+    log = store.log("s", "w")
+    seen: list[int] = []
+
+    def reading() -> Iterator[bytes]:
+        for number in range(3_000):
+            seen.append(store.position())
+            yield b"%d" % number
+
+    with store.transaction():
+        log.append(b"first")
+        log.append_many(reading())
+        assert store.position() == 3_001
+    # Reads in a transaction are on its connection: they may see chunks that are written.
+    assert seen[0] == 1
+    assert seen == sorted(seen)
+    assert store.position() == 3_001
+    assert store.verify().holds
+
+
+def test_batch_is_refused_in_a_transaction(store: Store) -> None:
+    with store.transaction():
+        with pytest.raises(ValueError, match="batch"):
+            store.log("s", "w").append_many([b"a"], batch=1)
+        with pytest.raises(ValueError, match="batch"):
+            store.append_many([("s", "w", b"a")], batch=1)
+    assert store.position() == 0
+
+
+def test_others_see_a_transaction_when_it_is_committed(path: Path) -> None:
+    with agent_store.open(path) as store, agent_store.open(path) as other:
+        seen: list[int] = []
+        with store.transaction():
+            store.log("s", "w").append(b"a")
+            for reader in (store, other):
+                thread = threading.Thread(target=lambda reader=reader: seen.append(reader.position()))
+                thread.start()
+                thread.join()
+            assert seen == [0, 0]
+            assert other.position() == 0
+        assert other.position() == store.position() == 1
+
+
+def test_own_sql_binds_and_returns_every_type(store: Store) -> None:
+    row = (None, -(2**63), 1.5, "tëxt", b"\0bytes", True)
+    assert store.execute("CREATE TABLE t (a, b, c, d, e, f)") == 0
+    assert store.execute("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?)", row) == 1
+    assert store.query("SELECT * FROM t") == [(None, -(2**63), 1.5, "tëxt", b"\0bytes", 1)]
+    assert store.execute("INSERT INTO t (a, b) VALUES (:a, :b)", {"a": bytearray(b"x"), "b": memoryview(b"y")}) == 1
+    assert store.query("SELECT a, b FROM t WHERE a = ?", [b"x"]) == [(b"x", b"y")]
+    assert store.execute("UPDATE t SET f = 2") == 2
+    assert store.execute("DELETE FROM t WHERE a IS NULL") == 1
+    assert store.execute("DELETE FROM t WHERE a IS NULL") == 0
+    assert store.query("INSERT INTO t (a) VALUES (?) RETURNING a", [5]) == [(5,)]
+    assert store.query("SELECT count(*) FROM t") == [(2,)]
+    assert store.query("PRAGMA user_version") == [(0,)]
+    assert store.verify().holds
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *("BEGIN", "begin immediate", "COMMIT", "END", "ROLLBACK", "SAVEPOINT a", "RELEASE a", "/* x */ ROLLBACK TO a"),
+        *("VACUUM", "VACUUM INTO 'x'", "ATTACH ':memory:' AS x", "DETACH x", "", " -- nothing", "SELECT 1; SELECT 2"),
+        *("PRAGMA journal_mode = delete", "PRAGMA main.synchronous(0)", "PRAGMA locking_mode=exclusive"),
+        *("PRAGMA recursive_triggers=0", "PRAGMA trusted_schema=1", "PRAGMA writable_schema=1", "; -- x\n commit"),
+        *('PRAGMA "synchronous" = 0', "PRAGMA [recursive_triggers] = 0", 'PRAGMA "main".trusted_schema = 1'),
+    ],
+)
+def test_sql_that_would_take_the_store_out_of_our_hands_is_refused(store: Store, sql: str) -> None:
+    for call in (store.execute, store.query):
+        with pytest.raises(ValueError, match=r"\w"):
+            call(sql)
+        with store.transaction(), pytest.raises(ValueError, match=r"\w"):
+            call(sql)
+    assert store.log("s", "w").append(b"still works").seq == 1
+
+
+def test_wrong_parameters_are_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="placeholder"):
+        store.query("SELECT ?", [])
+    with pytest.raises(ValueError, match="placeholder"):
+        store.query("SELECT ?", [1, 2])
+    with pytest.raises(ValueError, match=":a"):
+        store.query("SELECT :a", {"b": 1})
+    with pytest.raises(TypeError):
+        store.query("SELECT ?", [object()])
+    with pytest.raises(OverflowError):
+        store.query("SELECT ?", [2**63])
+
+
+def test_guards_refuse_sql_that_alters_the_log(store: Store) -> None:
+    store.log("s", "w").append(b"a")
+    store.generation("g").set(5)
+    for sql in (
+        "UPDATE _agent_store_entries SET payload = x''",
+        "DELETE FROM _agent_store_entries",
+        "DELETE FROM _agent_store_logs",
+        "UPDATE _agent_store_meta SET ival = 1 WHERE key = 'g'",
+        "DELETE FROM _agent_store_meta",
+        "INSERT OR REPLACE INTO _agent_store_entries SELECT 1, 1, 1, zeroblob(32), x''",
+    ):
+        with pytest.raises(agent_store.errors.BackendError):
+            store.execute(sql)
+    assert store.verify().holds
+    assert store.generation("g").current() == 5
+
+
+def test_a_statement_that_ends_the_transaction_is_noticed(store: Store) -> None:
+    store.execute("CREATE TABLE t (a UNIQUE)")
+    store.execute("INSERT INTO t VALUES (1)")
+
+    def ended() -> None:
+        with store.transaction():
+            store.log("s", "w").append(b"lost")
+            with pytest.raises(agent_store.errors.StoreError):
+                store.execute("INSERT OR ROLLBACK INTO t VALUES (1)")
+            store.log("s", "w").append(b"must not be written alone")
+
+    with pytest.raises(TransactionConflict):
+        ended()
+    assert store.position() == 0
+    assert store.log("s", "w").append(b"a").seq == 1
+
+
+def test_generations_rise(store: Store) -> None:
+    generation = store.generation("report")
+    assert generation.key == "report"
+    assert generation.current() == 0
+    assert [generation.bump(), generation.bump()] == [1, 2]
+    assert [generation.set(7), generation.set(7)] == [7, 7]
+    assert [generation.advance_to(9), generation.advance_to(3)] == [9, 9]
+    assert generation.reserve(100) == range(10, 110)
+    assert generation.reserve(1) == range(110, 111)
+    assert store.generation("report").current() == 110
+    assert store.generation("other").current() == 0
+    assert store.generation("zero").set(0) == 0
+    with pytest.raises(NonMonotonicGeneration) as fell:
+        generation.set(109)
+    assert (fell.value.key, fell.value.current, fell.value.attempted) == ("report", 110, 109)
+    assert generation.current() == 110
+
+
+def test_generations_end_at_the_largest_integer(store: Store) -> None:
+    generation = store.generation("g")
+    assert generation.advance_to(LARGEST - 1) == LARGEST - 1
+    with pytest.raises(OverflowError):
+        generation.reserve(2)
+    assert generation.current() == LARGEST - 1
+    assert generation.reserve(1) == range(LARGEST, LARGEST + 1)
+    for call in (generation.bump, lambda: generation.reserve(1), lambda: generation.reserve(LARGEST)):
+        with pytest.raises(OverflowError):
+            call()
+    verbs: list[Callable[[int], object]] = [generation.set, generation.advance_to, generation.reserve]
+    for verb in verbs:
+        with pytest.raises(OverflowError):
+            verb(LARGEST + 1)
+    assert generation.current() == generation.set(LARGEST) == LARGEST
+
+
+def test_generations_refuse_what_is_no_count(store: Store) -> None:
+    generation = store.generation("g")
+    for rise in (generation.set, generation.advance_to):
+        with pytest.raises(ValueError, match="-1"):
+            rise(-1)
+    for n in (0, -1):
+        with pytest.raises(ValueError, match="1 or more"):
+            generation.reserve(n)
+    verbs: list[Callable[[int], object]] = [generation.set, generation.advance_to, generation.reserve]
+    for verb in verbs:
+        with pytest.raises(TypeError):
+            verb(1.5)  # type: ignore[arg-type]
+    for name in ("_agent_store.format", "_agent_store.", ""):
+        with pytest.raises(ValueError, match="key"):
+            store.generation(name).set(9)
+    assert generation.current() == 0
