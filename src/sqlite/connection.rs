@@ -68,6 +68,8 @@ fn harden(conn: &Connection, role: Role) -> Result<()> {
     // A file may be hostile: its schema may not call functions with side effects, nor SQL alter the schema tables.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // A plan never depends on the values bound: with STAT4 compiled in, each new value would compile the statement anew.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // As in every SQLite but the bundled build: a host's DROP or DELETE must not cascade because we are there.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
     // We wait ourselves: SQLite's own sleep is deaf to signals.

@@ -50,14 +50,18 @@ impl Heads {
     /// To be called as a write transaction begins.
     pub fn refresh(&mut self, conn: &Connection) -> Result<()> {
         self.transaction += 1;
-        let mut version = 0;
-        conn.file_control(Some(rusqlite::MAIN_DB), rusqlite::FileControl::DataVersion(&mut version))?;
+        let version = data_version(conn)?;
         if self.data_version != Some(version) {
             self.forget();
             self.data_version = Some(version);
             self.position = last_position(conn)?;
         }
         Ok(())
+    }
+
+    /// To be called when the transaction is committed: our own commit moves the version too.
+    pub fn committed(&mut self, conn: &Connection) {
+        self.data_version = data_version(conn).ok();
     }
 
     pub fn forget(&mut self) {
@@ -142,6 +146,13 @@ fn key(key: &mut Vec<u8>, stream: &str, writer: &str) {
     key.extend_from_slice(stream.as_bytes());
     key.push(SEPARATOR);
     key.extend_from_slice(writer.as_bytes());
+}
+
+/// Changes with every commit that this connection made, or has noticed as it began a transaction.
+fn data_version(conn: &Connection) -> Result<u32> {
+    let mut version = 0;
+    conn.file_control(Some(rusqlite::MAIN_DB), rusqlite::FileControl::DataVersion(&mut version))?;
+    Ok(version)
 }
 
 pub fn last_position(conn: &Connection) -> Result<i64> {

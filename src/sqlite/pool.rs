@@ -51,9 +51,12 @@ struct Slots {
     readers: Vec<Conn>,
     lent: usize,
     closed: bool,
+    /// Threads that wait for a loan to end: a wake-up that nobody waits for is a system call for nothing.
+    waiting: usize,
 }
 
-/// A lent connection; dropping it gives it back.
+/// A lent connection; dropping it gives it back. A loan of one call never reaches a forked child, where only the forking
+/// thread lives on; a transaction's does, and sees to it itself.
 pub struct Lease {
     pool: Arc<Pool>,
     conn: Option<Conn>,
@@ -132,7 +135,9 @@ impl Pool {
             let left = patience.left("another thread's write or transaction in this store")?;
             slots = self.slots();
             if slots.writer.is_none() {
+                slots.waiting += 1;
                 slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
+                slots.waiting -= 1;
             }
         }
     }
@@ -187,9 +192,11 @@ impl Pool {
                 return Ok(());
             }
             let left = patience.left("calls of other threads that still use this store")?;
-            let slots = self.slots();
+            let mut slots = self.slots();
             if slots.lent > 0 {
-                drop(self.freed.wait_timeout(slots, left));
+                slots.waiting += 1;
+                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
+                slots.waiting -= 1;
             }
         }
     }
@@ -204,11 +211,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let conn = self.conn.take();
-        if self.pool.guard().is_err() {
-            // A connection must be neither used nor closed in a forked child: that would take the parent's locks off.
-            std::mem::forget(conn);
-            return;
-        }
         let mut slots = self.pool.slots();
         slots.lent -= 1;
         let surplus = if slots.closed {
@@ -222,9 +224,12 @@ impl Drop for Lease {
         } else {
             conn
         };
+        let waiting = slots.waiting > 0;
         drop(slots);
         drop(surplus);
-        self.pool.freed.notify_all();
+        if waiting {
+            self.pool.freed.notify_all();
+        }
     }
 }
 

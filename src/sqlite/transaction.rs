@@ -31,6 +31,7 @@ pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
 
 pub fn commit(pool: &Pool, conn: &mut Conn) -> Result<()> {
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
+        conn.heads.committed(&conn.sqlite);
         return Ok(());
     };
     let unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
@@ -185,6 +186,11 @@ impl Transaction {
 impl Drop for Transaction {
     /// A transaction that nobody ended (an interrupt between two lines of Python) lets the lock go.
     fn drop(&mut self) {
+        if self.pool.guard().is_err() {
+            // A connection must be neither used nor closed in a forked child: that would take the parent's locks off.
+            std::mem::forget(Arc::clone(&self.lent));
+            return;
+        }
         if self.level == 0 && self.lent.lock().is_ok_and(|lent| lent.is_some()) {
             self.rollback();
         }
