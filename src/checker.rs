@@ -9,6 +9,7 @@ use hashlink::LruCache;
 use crate::chain::{self, Hash};
 use crate::error::{Error, Result};
 use crate::findings::{Break, Findings, Gap, Kind};
+use crate::many::Many;
 
 /// Chain states kept: about 6 MB, however many logs there are.
 const STATES: usize = 1 << 16;
@@ -52,24 +53,62 @@ pub struct Checker {
     states: LruCache<i64, State>,
     /// The position that must come next, where every position is looked at.
     next: Option<i64>,
-    pub findings: Findings,
+    judge: Judge,
+}
+
+struct Judge {
+    findings: Findings,
+    /// Entries that are still to be hashed.
+    hashes: Many<Stored>,
+    /// Breaks since the last `settle`, each with the number of its row.
+    found: Vec<(u64, Break)>,
+}
+
+/// An entry whose hash is being recomputed.
+struct Stored {
+    number: u64,
+    log: i64,
+    seq: i64,
+    position: i64,
+    content_hash: Hash,
+    /// Something else was found wrong with it.
+    broken: bool,
 }
 
 impl Checker {
     /// `next`: the position that must come first, or `None` where rows are not in position order.
     #[must_use]
     pub fn new(next: Option<i64>) -> Self {
-        Self { states: LruCache::new(STATES), next, findings: Findings::default() }
+        let judge = Judge { findings: Findings::default(), hashes: Many::new(), found: Vec::new() };
+        Self { states: LruCache::new(STATES), next, judge }
     }
 
-    /// Begin a log after an entry that is known to be in place.
-    pub fn resume(&mut self, log: i64, state: State) {
-        self.states.insert(log, state);
+    /// Recompute what still waits for its hash, and report what was found since the last time in the order of the rows.
+    pub fn settle(&mut self) {
+        self.judge.settle();
+    }
+
+    /// All that was found in the rows so far.
+    pub fn findings(&mut self) -> &mut Findings {
+        self.settle();
+        &mut self.judge.findings
+    }
+
+    #[must_use]
+    pub fn into_findings(mut self) -> Findings {
+        self.settle();
+        self.judge.findings
+    }
+
+    /// Rows taken in so far.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.judge.findings.entries
     }
 
     /// Positions `from..=to` could not be read.
     pub fn unreadable(&mut self, from: i64, to: i64, detail: &str) {
-        self.findings.report(Break {
+        self.findings().report(Break {
             kind: Kind::Corrupt,
             log: None,
             name: None,
@@ -98,45 +137,59 @@ impl Checker {
         if let Some(next) = self.next
             && next <= last
         {
-            self.findings.hole(next, last);
+            self.judge.findings.hole(next, last);
         }
         self.next = None;
     }
 
     pub fn row(&mut self, row: &Row<'_>, lookup: &dyn Lookup) -> Result<()> {
-        self.findings.entries += 1;
-        if let Some(next) = self.next {
-            if row.position > next {
-                self.findings.hole(next, row.position - 1);
+        let Self { states, next, judge } = self;
+        judge.findings.entries += 1;
+        if let Some(next) = next.as_mut().filter(|next| **next != row.position) {
+            if row.position > *next {
+                judge.findings.hole(*next, row.position - 1);
             }
-            self.next = row.position.checked_add(1);
+            *next = row.position;
         }
+        *next = next.and_then(|next| next.checked_add(1));
         let stored = row.content_hash.and_then(|hash| Hash::try_from(hash).ok());
         let (Some(log), Some(seq)) = (row.log, row.seq) else {
-            self.report(Kind::Malformed, row, row.seq, "log or seq is not an integer".to_owned());
+            judge.report(Kind::Malformed, row, row.seq, "log or seq is not an integer".to_owned());
             return Ok(());
         };
-        if !self.judge(row, (log, seq), stored, lookup)? {
-            self.findings.entries_hold += 1;
+        let state = State { seq, position: row.position, content_hash: stored };
+        if let Some(known) = states.get_mut(&log) {
+            judge.row(row, (log, seq), stored, Some(*known), lookup)?;
+            *known = state;
+        } else {
+            judge.row(row, (log, seq), stored, None, lookup)?;
+            states.insert(log, state);
         }
-        self.states.insert(log, State { seq, position: row.position, content_hash: stored });
         Ok(())
     }
+}
 
-    /// True where the row does not hold, or could not be judged.
-    fn judge(
+impl Judge {
+    /// `known` is the row of the log that came last.
+    fn row(
         &mut self,
         row: &Row<'_>,
         (log, seq): (i64, i64),
         stored: Option<Hash>,
+        known: Option<State>,
         lookup: &dyn Lookup,
-    ) -> Result<bool> {
-        let (Some(stored), Some(payload), true) = (stored, row.payload, seq > 0 && row.position > 0) else {
+    ) -> Result<()> {
+        let (Some(content_hash), Some(payload), true) = (stored, row.payload, seq > 0 && row.position > 0) else {
             self.report(Kind::Malformed, row, row.seq, shape(row, seq, stored));
-            return Ok(true);
+            return Ok(());
         };
-        let Ok(before) = self.before(log, seq, lookup)? else {
-            return Ok(true); // What it must be judged against is unreadable, which is reported there.
+        let before = match known {
+            Some(state) if state.seq == seq - 1 => Some(state),
+            _ if seq == 1 => None,
+            _ => match lookup.before(log, seq) {
+                Err(Error::Corrupt(_)) => return Ok(()), // What it must be judged against is reported there.
+                other => other?,
+            },
         };
         let reached = before.map_or(0, |state| state.seq);
         if reached != seq - 1 {
@@ -151,7 +204,7 @@ impl Checker {
                 before: row.position,
                 missing: seq.abs_diff(first),
             });
-            return Ok(true);
+            return Ok(());
         }
         let mut broken = false;
         if let Some(before) = before.filter(|state| state.position >= row.position) {
@@ -166,7 +219,7 @@ impl Checker {
             Some(None) => {
                 let detail = "the entry before it has no hash of 32 bytes to link to".to_owned();
                 self.report(Kind::Link, row, row.seq, detail);
-                return Ok(true);
+                return Ok(());
             }
         };
         if let StoredPrev::Column(column) = row.prev
@@ -176,38 +229,41 @@ impl Checker {
             self.report(Kind::Link, row, row.seq, detail);
             broken = true;
         }
-        let computed = chain::hash(prev.as_ref(), payload);
-        if computed != stored {
-            let detail = format!(
-                "content_hash is {}…, recomputed from the payload and the entry before it is {}…",
-                chain::hex(&stored[..4]),
-                chain::hex(&computed[..4])
-            );
-            self.report(Kind::Hash, row, row.seq, detail);
-            broken = true;
-        }
-        Ok(broken)
+        let number = self.findings.entries;
+        let stored = Stored { number, log, seq, position: row.position, content_hash, broken };
+        let Self { findings, hashes, found } = self;
+        hashes.push(prev.as_ref(), payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found));
+        Ok(())
     }
 
-    /// What entry `seq` must follow; the inner error says that it cannot be read.
-    #[allow(clippy::type_complexity)]
-    fn before(&mut self, log: i64, seq: i64, lookup: &dyn Lookup) -> Result<std::result::Result<Option<State>, ()>> {
-        if let Some(state) = self.states.get(&log)
-            && state.seq == seq - 1
-        {
-            return Ok(Ok(Some(*state)));
-        }
-        if seq == 1 {
-            return Ok(Ok(None));
-        }
-        match lookup.before(log, seq) {
-            Err(Error::Corrupt(_)) => Ok(Err(())),
-            other => Ok(Ok(other?)),
+    fn settle(&mut self) {
+        let Self { findings, hashes, found } = self;
+        hashes.flush(&mut |stored, computed| stored.compare(&computed, findings, found));
+        found.sort_by_key(|(number, _)| *number);
+        for (_, found) in found.drain(..) {
+            findings.report(found);
         }
     }
 
     fn report(&mut self, kind: Kind, row: &Row<'_>, seq: Option<i64>, detail: String) {
-        self.findings.report(Break { kind, log: row.log, name: None, seq, position: Some(row.position), detail });
+        let found = Break { kind, log: row.log, name: None, seq, position: Some(row.position), detail };
+        self.found.push((self.findings.entries, found));
+    }
+}
+
+impl Stored {
+    fn compare(&self, computed: &Hash, findings: &mut Findings, found: &mut Vec<(u64, Break)>) {
+        if *computed == self.content_hash {
+            findings.entries_hold += u64::from(!self.broken);
+            return;
+        }
+        let detail = format!(
+            "content_hash is {}…, recomputed from the payload and the entry before it is {}…",
+            chain::hex(&self.content_hash[..4]),
+            chain::hex(&computed[..4])
+        );
+        let (log, seq, position) = (Some(self.log), Some(self.seq), Some(self.position));
+        found.push((self.number, Break { kind: Kind::Hash, log, name: None, seq, position, detail }));
     }
 }
 
@@ -256,7 +312,7 @@ mod tests {
             };
             assert!(checker.row(&row, &Nothing).is_ok());
         }
-        checker.findings.breaks.iter().map(|b| (b.kind, b.seq)).collect()
+        checker.findings().breaks.iter().map(|b| (b.kind, b.seq)).collect()
     }
 
     #[test]

@@ -109,7 +109,9 @@ impl From<rusqlite::Error> for Error {
             Some(Code::DiskFull) => {
                 Self::Backend(format!("{text}: nothing of this call was kept; free space and repeat it"))
             }
-            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy { what: text, waited: Duration::ZERO },
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+                Self::Busy { what: "a lock on the file that another connection holds".into(), waited: Duration::ZERO }
+            }
             _ => Self::Backend(text),
         }
     }

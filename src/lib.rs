@@ -1,6 +1,7 @@
 //! The native core of agent-store.
 //!
 //! - `chain`: the hash rule, nothing else;
+//! - `many`: the same hashes, of many entries at once;
 //! - `checker`: the one verification, fed with rows; `findings`: what it found;
 //! - `sqlite`: the store on an SQLite file, one file per verb;
 //! - `py`: the only place that knows Python.
@@ -9,6 +10,7 @@ pub mod chain;
 pub mod checker;
 pub mod error;
 pub mod findings;
+mod many;
 pub mod sqlite;
 
 #[cfg(feature = "python")]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from agent_store._core import Entry, Pages
 
 FIRST_PAGE = 32  # entries: whoever wants the newest few pays for few
-LARGEST_PAGE = 2_048
+LARGEST_PAGE = 512  # below the 700 new objects at which Python's collector begins to look through them
 
 
 def iterate(binding: Binding, pages: "Pages") -> Iterator["Entry"]:
@@ -17,4 +17,5 @@ def iterate(binding: Binding, pages: "Pages") -> Iterator["Entry"]:
     size = FIRST_PAGE
     while page := binding.backend.read(pages, size, binding.reading()):
         yield from page
+        del page  # the next one takes its memory
         size = min(size * 4, LARGEST_PAGE)

@@ -1,6 +1,6 @@
 //! Appending: the head is read under the write lock, the chain is extended from it, the rows go in.
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
 use super::heads::{Heads, LogHead};
 use super::pool::Conn;
@@ -40,10 +40,11 @@ pub fn append(conn: &mut Conn, stream: &str, writer: &str, payloads: &[&[u8]], e
             actual: head.last(),
         })));
     }
-    let mut prev_hash = head.last().map(|last| last.1);
+    let mut entries = Entries::new(sqlite)?;
+    let mut prev_hash = None;
     for payload in payloads {
         prev_hash = head.last().map(|last| last.1);
-        push(sqlite, heads, &mut head, stream, writer, payload)?;
+        entries.add(heads, &mut head, stream, writer, payload)?;
     }
     heads.moved(stream, writer, head);
     Ok(Appended {
@@ -58,33 +59,39 @@ pub fn append(conn: &mut Conn, stream: &str, writer: &str, payloads: &[&[u8]], e
 /// Append rows of (stream, writer, payload) in this order; the last position.
 pub fn append_rows(conn: &mut Conn, rows: &[(&str, &str, &[u8])]) -> Result<i64> {
     let Conn { sqlite, heads, .. } = conn;
+    let mut entries = Entries::new(sqlite)?;
     for (stream, writer, payload) in rows {
         let mut head = heads.of(sqlite, stream, writer)?;
-        push(sqlite, heads, &mut head, stream, writer, payload)?;
+        entries.add(heads, &mut head, stream, writer, payload)?;
         heads.moved(stream, writer, head);
     }
     Ok(heads.position())
 }
 
-fn push(
-    conn: &Connection,
-    heads: &mut Heads,
-    head: &mut LogHead,
-    stream: &str,
-    writer: &str,
-    payload: &[u8],
-) -> Result<()> {
-    if head.log == 0 {
-        conn.prepare_cached(sql::ADD_LOG)?.execute((stream, writer))?;
-        head.log = conn.last_insert_rowid();
+/// The statement that adds an entry, looked up once for all of a call.
+struct Entries<'a> {
+    sqlite: &'a Connection,
+    add: CachedStatement<'a>,
+}
+
+impl<'a> Entries<'a> {
+    fn new(sqlite: &'a Connection) -> Result<Self> {
+        Ok(Self { sqlite, add: sqlite.prepare_cached(sql::ADD_ENTRY)? })
     }
-    let prev = head.last().map(|last| last.1);
-    head.seq = head
-        .seq
-        .checked_add(1)
-        .ok_or_else(|| Error::Overflow(format!("log {stream:?} of {writer:?} has reached seq 2^63 - 1")))?;
-    head.content_hash = chain::hash(prev.as_ref(), payload);
-    let position = heads.next_position()?;
-    conn.prepare_cached(sql::ADD_ENTRY)?.execute((position, head.log, head.seq, &head.content_hash[..], payload))?;
-    Ok(())
+
+    fn add(&mut self, heads: &mut Heads, head: &mut LogHead, stream: &str, writer: &str, payload: &[u8]) -> Result<()> {
+        if head.log == 0 {
+            self.sqlite.prepare_cached(sql::ADD_LOG)?.execute((stream, writer))?;
+            head.log = self.sqlite.last_insert_rowid();
+        }
+        let prev = head.last().map(|last| last.1);
+        head.seq = head
+            .seq
+            .checked_add(1)
+            .ok_or_else(|| Error::Overflow(format!("log {stream:?} of {writer:?} has reached seq 2^63 - 1")))?;
+        head.content_hash = chain::hash(prev.as_ref(), payload);
+        let position = heads.next_position()?;
+        self.add.execute((position, head.log, head.seq, &head.content_hash[..], payload))?;
+        Ok(())
+    }
 }

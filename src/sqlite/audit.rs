@@ -2,22 +2,24 @@
 //! log, counters of the wrong shape.
 //!
 //! An index is compared with its table by a sum over keyed hashes of their rows, order aside: one pass over each, and no
-//! look-up for each row. The key is new for each verification, so a file cannot be made to fit it.
+//! look-up for each row. The keys are new for each verification, so a file cannot be made to fit them.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params_from_iter};
 
+use super::block::By;
 use super::via::Via;
+use crate::checker::Row;
 use crate::error::{Error, Result};
 use crate::findings::{Break, Findings, Kind};
 
-/// Index rows of one short read.
-const CHUNK: i64 = 65_536;
-const INDEX: &str =
-    "SELECT log, seq, position FROM _agent_store_entries INDEXED BY sqlite_autoindex__agent_store_entries_1
-WHERE (log, seq) > (?1, ?2) ORDER BY log, seq LIMIT ?3";
+const INDEX: &str = "SELECT agent_store_block(position, log, seq)
+FROM _agent_store_entries INDEXED BY sqlite_autoindex__agent_store_entries_1 WHERE log > ?1";
+/// Two statements: one for both would compare each row with the place where it began.
+const INDEX_OF_LOG: &str = "SELECT agent_store_block(position, log, seq)
+FROM _agent_store_entries INDEXED BY sqlite_autoindex__agent_store_entries_1 WHERE log = ?1 AND seq > ?2";
 /// The whole index is looked through: it is not in order of position.
 pub const NEWEST_IN_INDEX: &str =
     "SELECT coalesce(max(position), 0) FROM _agent_store_entries INDEXED BY sqlite_autoindex__agent_store_entries_1";
@@ -28,9 +30,8 @@ const LOG_INDEX: &str =
 WHERE id <= ?1 ORDER BY stream, writer";
 
 /// Two sums that are equal where table and index have the same rows.
-#[derive(Default)]
 pub struct Marks {
-    key: RandomState,
+    keys: [u64; 4],
     table: AtomicU64,
     index: AtomicU64,
     /// The index was found wrong already, or could not be read.
@@ -38,8 +39,23 @@ pub struct Marks {
 }
 
 impl Marks {
-    pub fn of(&self, row: (i64, i64, i64)) -> u64 {
-        self.key.hash_one(row)
+    pub fn new() -> Self {
+        let random = RandomState::new();
+        let keys = std::array::from_fn(|number| random.hash_one(number));
+        Self { keys, table: AtomicU64::default(), index: AtomicU64::default(), reported: AtomicU64::default() }
+    }
+
+    /// Log, seq and position, mixed by multiplications to 128 bits, both halves of which count.
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn of(&self, row: &Row<'_>) -> u64 {
+        let (log, seq, position) = (row.log.unwrap_or(0), row.seq.unwrap_or(0), row.position);
+        let [a, b, c, d] = self.keys;
+        let fold = |x: u64, y: u64| {
+            let product = u128::from(x) * u128::from(y);
+            (product as u64) ^ ((product >> 64) as u64)
+        };
+        let place = fold(log.cast_unsigned() ^ a, seq.cast_unsigned() ^ b);
+        fold(place ^ position.cast_unsigned() ^ c, d)
     }
 
     pub fn table(&self, sum: u64) {
@@ -110,40 +126,42 @@ fn entries(
         let ended = via.read(|conn| {
             let mut listed = conn.sqlite.prepare_cached(LOGS)?;
             let mut listed = listed.query([walk.listed, logs])?;
-            let mut statement = conn.sqlite.prepare_cached(INDEX)?;
-            let mut rows = statement.query([from.0, from.1, CHUNK])?;
-            let mut count = 0;
-            while let Some(row) = rows.next()? {
-                count += 1;
-                let position = row.get(2)?;
-                let (log, seq) = match (row.get(0), row.get(1)) {
-                    (Ok(log), Ok(seq)) => (log, seq),
-                    // Of another type: the table's row is found malformed.
-                    (log, seq) => {
-                        sum = sum.wrapping_add(marks.of((log.unwrap_or(0), seq.unwrap_or(0), position)));
-                        continue;
-                    }
-                };
+            let mut out_of_order = false;
+            let mut row = |row: &Row<'_>| {
+                if out_of_order {
+                    return Ok(());
+                }
+                if row.position <= upto {
+                    sum = sum.wrapping_add(marks.of(row));
+                }
+                // Of another type: the table's row is found malformed.
+                let (Some(log), Some(seq)) = (row.log, row.seq) else { return Ok(()) };
                 if (log, seq) <= last {
+                    out_of_order = true;
                     marks.reported.store(1, Ordering::Relaxed);
                     walk.findings.report(whole(
                         Kind::Index,
                         format!("the index of _agent_store_entries is out of order at log {log}, seq {seq}"),
                     ));
-                    return Ok(true);
+                    return Ok(());
                 }
-                if position <= upto {
-                    sum = sum.wrapping_add(marks.of((log, seq, position)));
+                if row.position <= upto {
                     if log != last.0 {
-                        walk.log(log, seq, position, &mut || Ok(listed.next()?.map(|row| row.get(0)).transpose()?))?;
+                        let mut next = || Ok(listed.next()?.map(|row| row.get(0)).transpose()?);
+                        walk.log(log, seq, row.position, &mut next)?;
                     }
                     if walk.orphan == Some(log) {
                         walk.findings.orphaned += 1;
                     }
                 }
                 last = (log, seq);
-            }
-            Ok(count < CHUNK || last == from)
+                Ok(())
+            };
+            let read = |sql, params: &[i64], row: &mut dyn FnMut(&Row<'_>) -> Result<()>| {
+                conn.blocks.read(&conn.sqlite, sql, params_from_iter(params), By::Read, row)
+            };
+            let more = read(INDEX_OF_LOG, &[from.0, from.1], &mut row)? || read(INDEX, &[from.0], &mut row)?;
+            Ok(out_of_order || !more || last == from)
         })?;
         if ended {
             break;

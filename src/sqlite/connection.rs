@@ -31,6 +31,9 @@ const STATEMENTS: usize = 64;
 const WRITER_CACHE: i64 = 32_000;
 /// KiB, for each reading connection.
 const READER_CACHE: i64 = 4_000;
+/// Pages of the WAL, 16 MB, at which a commit carries it into the file. A page that many commits wrote is carried once,
+/// and each time costs two syncs: with SQLite's 1,000 that was a quarter of the time of bulk appends.
+const WAL_PAGES: i64 = 4_000;
 
 pub fn in_memory() -> Result<Connection> {
     let conn =
@@ -103,6 +106,7 @@ fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience:
         Durability::Normal => "normal",
     };
     conn.pragma_update(None, "synchronous", synchronous)?;
+    conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     if cfg!(target_os = "macos") && durability == Durability::Full {
         // fsync there does not reach the platter.
         conn.pragma_update(None, "fullfsync", true)?;

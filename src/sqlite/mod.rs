@@ -2,6 +2,7 @@
 
 mod append;
 mod audit;
+mod block;
 mod connection;
 mod crate_layout;
 mod feed;
@@ -39,7 +40,6 @@ pub use wait::Check;
 pub use work::Progress;
 
 use connection::Role;
-use heads::Heads;
 use layout::Layout;
 use pool::{Conn, Pool};
 use statement::Way;
@@ -76,7 +76,7 @@ impl Store {
             None => {
                 let sqlite = connection::in_memory()?;
                 layout::create(&sqlite)?;
-                (Conn { sqlite, heads: Heads::default(), layout: Layout::Compact }, Role::Writer)
+                (Conn::new(sqlite, Layout::Compact)?, Role::Writer)
             }
             Some(path) if settings.read_only => open::to_read(path, &settings, &patience)?,
             Some(path) => (open::to_write(path, &settings, &mut patience, progress)?, Role::Writer),

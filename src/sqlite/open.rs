@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::connection::{self, Role};
 use super::crate_layout;
-use super::heads::Heads;
 use super::layout::{self, Layout};
 use super::pool::{Conn, Settings};
 use super::read::snapshot;
@@ -27,12 +26,12 @@ pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Res
                 )));
             }
         }
-        Ok((Conn { sqlite, heads: Heads::default(), layout }, role))
+        Ok((Conn::new(sqlite, layout)?, role))
     };
-    match look(Role::ReadOnly) {
+    patience.again(|| match look(Role::ReadOnly) {
         Err(Error::CannotOpen(_) | Error::ReadOnly(_)) if !has_wal(path) => look(Role::Immutable),
         other => other,
-    }
+    })
 }
 
 fn has_wal(path: &Path) -> bool {
@@ -48,23 +47,26 @@ pub fn to_write(
     progress: upgrade::Progress<'_>,
 ) -> Result<Conn> {
     long_enough(path)?;
-    let sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
-    let mut layout = layout::detect(&sqlite, patience)?;
-    if layout == Layout::Nothing {
-        patience.retry("the write lock of the file", || sqlite.execute_batch("BEGIN IMMEDIATE"))?;
-        // Another process may have made the store meanwhile.
-        layout = layout::detect(&sqlite, patience)?;
+    let mut conn = patience.again(|| {
+        let sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
+        let mut layout = layout::detect(&sqlite, patience)?;
         if layout == Layout::Nothing {
-            layout::create(&sqlite)?;
-            layout = Layout::Compact;
+            patience.retry("the write lock of the file", || sqlite.execute_batch("BEGIN IMMEDIATE"))?;
+            // Another process may have made the store meanwhile.
+            layout = layout::detect(&sqlite, patience)?;
+            if layout == Layout::Nothing {
+                layout::create(&sqlite)?;
+                layout = Layout::Compact;
+            }
+            sqlite.execute_batch("COMMIT")?;
         }
-        sqlite.execute_batch("COMMIT")?;
+        Conn::new(sqlite, layout)
+    })?;
+    if conn.layout == Layout::Crate {
+        upgrade::run(&conn, patience, progress)?;
+        conn.layout = Layout::Compact;
     }
-    if layout == Layout::Crate {
-        upgrade::run(&sqlite, patience, progress)?;
-        layout = Layout::Compact;
-    }
-    Ok(Conn { sqlite, heads: Heads::default(), layout })
+    Ok(conn)
 }
 
 /// SQLite takes a file too short for a page for an empty one, and would write over it.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+use super::block::Blocks;
 use super::connection::{self, Durability, Role};
 use super::crate_layout;
 use super::heads::Heads;
@@ -32,8 +33,15 @@ pub struct Settings {
 /// A connection, with what is remembered of the database on it.
 pub struct Conn {
     pub sqlite: Connection,
+    pub blocks: Blocks,
     pub heads: Heads,
     pub layout: Layout,
+}
+
+impl Conn {
+    pub fn new(sqlite: Connection, layout: Layout) -> Result<Self> {
+        Ok(Self { blocks: Blocks::of(&sqlite)?, sqlite, heads: Heads::default(), layout })
+    }
 }
 
 pub struct Pool {
@@ -163,7 +171,7 @@ impl Pool {
             if layout == Layout::Crate {
                 snapshot(&sqlite, || crate_layout::install(&sqlite))?;
             }
-            lease.conn = Some(Conn { sqlite, heads: Heads::default(), layout });
+            lease.conn = Some(Conn::new(sqlite, layout)?);
         }
         Ok(lease)
     }

@@ -6,17 +6,18 @@
 use rusqlite::Connection;
 
 use super::audit::{self, whole};
-use super::feed::CHUNK;
 use super::heads::last_position;
 use super::layout::Layout;
 use super::rows;
 use super::via::Via;
+use super::work::CHUNK;
 use super::work::{Job, Progress, Scan, split};
+use crate::checker::State;
 use crate::error::{Error, Head, Result};
 use crate::findings::{Findings, Kind};
 
 /// Fewer rows than this are not worth a thread.
-const WORTH_A_THREAD: i64 = 4 * CHUNK;
+const WORTH_A_THREAD: i64 = 2 * CHUNK;
 
 /// The whole store.
 pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
@@ -27,9 +28,7 @@ pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
     }
     let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
     let cores = threads(via, upto);
-    // More pieces than cores: one with large payloads does not keep the others waiting at the end.
-    let pieces = if cores > 1 { i64::try_from(cores * 4).unwrap_or(1) } else { 1 };
-    jobs.extend(split(1, upto, pieces).map(|(from, to)| Job::Positions { from, to }));
+    jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
     let mut scan = Scan::new(via, layout);
     findings.merge(scan.run(jobs, cores, upto.unsigned_abs(), progress)?);
     let unread = findings.breaks.iter().any(|found| found.kind == Kind::Corrupt);
@@ -91,19 +90,44 @@ pub fn log(
         return Ok(findings);
     };
     let first = since.map_or(1, |head| head.seq + 1);
-    let cores = threads(via, last.seq.saturating_sub(first));
-    let pieces = if cores > 1 { i64::try_from(cores * 4).unwrap_or(1) } else { 1 };
-    let mut jobs: Vec<Job> = split(first, last.seq, pieces).map(|(from, to)| Job::Seqs { log, from, to }).collect();
-    if since.is_none() {
-        jobs.insert(0, Job::Seqs { log, from: i64::MIN, to: 0 });
+    let below_one = since.is_none().then_some(Job::Seqs { log, from: i64::MIN, to: 0 });
+    let rows = last.seq.abs_diff(first.saturating_sub(1));
+    let cores = threads(via, i64::try_from(rows).unwrap_or(i64::MAX));
+    let mut run = |from: i64, to: i64, job: fn(i64, i64, i64) -> Job| {
+        let pieces = split(from, to, pieces(cores)).map(|(from, to)| job(log, from, to));
+        Scan::new(via, layout).run(
+            below_one.into_iter().chain(pieces).collect(),
+            cores,
+            to.abs_diff(from) + 1,
+            progress,
+        )
+    };
+    if let Some(place) = place(via, layout, log, first, &last, rows)? {
+        findings = run(place, last.position, |log, from, to| Job::Places { log, from, to })?;
     }
-    let total = last.seq.abs_diff(first) + 1;
-    findings = Scan::new(via, layout).run(jobs, cores, total, progress)?;
+    if findings.entries != rows || findings.breaks_total > 0 {
+        let by_seq = run(first, last.seq, |log, from, to| Job::Seqs { log, from, to })?;
+        // What only the table shows counts too: the index may be what was forged.
+        if by_seq.breaks_total > 0 || findings.breaks_total == 0 {
+            findings = by_seq;
+        }
+    }
     findings.logs = 1;
     findings.head = last.content_hash.map(|hash| (last.seq, hash));
     findings.breaks.sort_by_key(|found| found.seq);
     name(via, &mut findings)?;
     Ok(findings)
+}
+
+/// The position of entry `first`, where reading the table from there on is faster than by its index: there is not too
+/// much of other logs in between.
+fn place(via: &Via<'_>, layout: Layout, log: i64, first: i64, last: &State, rows: u64) -> Result<Option<i64>> {
+    if layout != Layout::Compact {
+        return Ok(None);
+    }
+    let found = via.read(|conn| rows::from_seq(&conn.sqlite, log, first))?;
+    let place = found.map(|found| found.position).filter(|place| *place <= last.position);
+    Ok(place.filter(|place| last.position.abs_diff(*place) / 2 <= rows))
 }
 
 fn in_place(conn: &Connection, log: Option<i64>, head: &Head, role: &str) -> Result<()> {
@@ -135,6 +159,11 @@ fn name(via: &Via<'_>, findings: &mut Findings) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// More than cores: a piece with large payloads does not keep the others waiting at the end.
+fn pieces(cores: usize) -> i64 {
+    if cores > 1 { i64::try_from(cores * 4).unwrap_or(1) } else { 1 }
 }
 
 fn threads(via: &Via<'_>, rows: i64) -> usize {

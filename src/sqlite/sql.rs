@@ -20,8 +20,6 @@ statements! {
     LOG_REVERSE = "log_reverse";
     STORE_FORWARD = "store_forward";
     STORE_REVERSE = "store_reverse";
-    VERIFY_STORE = "verify_store";
-    VERIFY_LOG = "verify_log";
     LAST_POSITION = "last_position";
     LOGS = "logs";
     LOGS_OF_STREAM = "logs_of_stream";

@@ -5,10 +5,12 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::feed::{CHUNK, Order, feed};
+use super::feed::{Order, feed};
 use super::layout::{self, Layout};
+use super::pool::Conn;
 use super::read::snapshot;
 use super::wait::Patience;
+use super::work::CHUNK;
 use super::{crate_layout, sql};
 use crate::checker::Checker;
 use crate::error::{Error, Result, is_busy};
@@ -34,8 +36,9 @@ WHERE tables.type = 'table' AND lower(keys."table") = '_agent_store_log'"#;
 /// Told how many of how many steps are done; an error ends the upgrade, and the file is as it was.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
-pub fn run(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
+pub fn run(conn: &Conn, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
     let result = attempt(conn, patience, progress);
+    let conn = &conn.sqlite;
     if !conn.is_autocommit() {
         conn.execute_batch("ROLLBACK")?;
     }
@@ -47,13 +50,14 @@ pub fn run(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_
     result
 }
 
-fn attempt(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
+fn attempt(whole_conn: &Conn, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
+    let conn = &whole_conn.sqlite;
     let checked = snapshot(conn, || {
         crate_layout::install(conn)?;
         refuse(conn)?;
         last(conn)
     })?;
-    check(conn, 1, checked, &mut |done| progress(done, checked.unsigned_abs() * 2))?;
+    check(whole_conn, 1, checked, &mut |done| progress(done, checked.unsigned_abs() * 2))?;
     mark(conn, patience)?;
     lock(conn, patience)?;
     if layout::detect(conn, patience)? == Layout::Compact {
@@ -63,7 +67,7 @@ fn attempt(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_
     let moved = crate_layout::refresh(conn)?;
     let all = last(conn)?;
     let total = checked.unsigned_abs() + all.unsigned_abs();
-    check(conn, if moved { 1 } else { checked + 1 }, all, &mut |_| Ok(()))?;
+    check(whole_conn, if moved { 1 } else { checked + 1 }, all, &mut |_| Ok(()))?;
     conn.execute_batch("DROP VIEW IF EXISTS temp._agent_store_meta")?;
     conn.execute_batch(sql::TABLES)?;
     conn.execute(COPY_LOGS, ())?;
@@ -112,14 +116,15 @@ fn refuse(conn: &Connection) -> Result<()> {
 }
 
 /// Check the chains at positions `from..=to`; the first break is the error.
-fn check(conn: &Connection, from: i64, to: i64, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+fn check(conn: &Conn, from: i64, to: i64, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
     let mut checker = Checker::new(None);
     let mut at = from;
     while at <= to {
         let next = feed(conn, true, &mut checker, Order::Position, (at, to), &mut |_| ())?;
         let end = next.map_or(to, |next| next - 1);
-        if checker.findings.breaks_total > 0 {
-            return Err(broken(conn, &checker.findings));
+        let findings = checker.findings();
+        if findings.breaks_total > 0 {
+            return Err(broken(&conn.sqlite, findings));
         }
         progress(end.unsigned_abs())?;
         at = end + 1;

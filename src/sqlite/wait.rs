@@ -46,15 +46,28 @@ impl<'a> Patience<'a> {
 
     /// Run `op` until it is not busy, napping in between, each nap twice the last.
     pub fn retry<T>(&self, what: &str, mut op: impl FnMut() -> rusqlite::Result<T>) -> Result<T> {
+        self.again(|| {
+            op().map_err(|error| {
+                if is_busy(&error) {
+                    Error::Busy { what: what.to_owned(), waited: Duration::ZERO }
+                } else {
+                    error.into()
+                }
+            })
+        })
+    }
+
+    /// The same for what may meet a lock anywhere on its way: another process makes the file, recovers its WAL or
+    /// closes it.
+    pub fn again<T>(&self, mut op: impl FnMut() -> Result<T>) -> Result<T> {
         let mut nap = SHORTEST_NAP;
         loop {
             match op() {
-                Err(error) if is_busy(&error) => {
-                    let left = self.left(what)?;
-                    std::thread::sleep(nap.min(left));
+                Err(Error::Busy { what, waited }) if waited.is_zero() => {
+                    std::thread::sleep(nap.min(self.left(&what)?));
                     nap = (nap * 2).min(LONGEST_NAP);
                 }
-                other => return Ok(other?),
+                other => return other,
             }
         }
     }

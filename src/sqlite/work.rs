@@ -5,13 +5,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::audit;
-use super::feed::{CHUNK, Order, feed};
+use super::block;
+use super::feed::{Order, feed};
 use super::layout::Layout;
 use super::via::Via;
 use crate::checker::Checker;
 use crate::error::{Error, Result};
 use crate::findings::Findings;
 
+/// Rows of one short read.
+pub const CHUNK: i64 = block::ROWS as i64;
 /// Reads of a damaged range before the rest of it is given up.
 const TRIES: u32 = 100_000;
 const ASK: Duration = Duration::from_millis(50);
@@ -33,6 +36,13 @@ pub enum Job {
         from: i64,
         to: i64,
     },
+    /// Of one log that has these positions nearly to itself: its rows in the order of the table.
+    Places {
+        log: i64,
+        from: i64,
+        to: i64,
+    },
+    /// Of one log, through the index.
     Seqs {
         log: i64,
         from: i64,
@@ -56,7 +66,7 @@ impl<'a> Scan<'a> {
             crate_layout: layout == Layout::Crate,
             cancelled: AtomicBool::new(false),
             done: AtomicU64::new(0),
-            marks: audit::Marks::default(),
+            marks: audit::Marks::new(),
         }
     }
 
@@ -138,11 +148,11 @@ impl<'a> Scan<'a> {
         });
         match job {
             Job::Audit { upto, logs } if !self.crate_layout => {
-                audit::run(self.via, &self.marks, upto, logs, &mut checker.findings, step)?;
+                audit::run(self.via, &self.marks, upto, logs, checker.findings(), step)?;
             }
-            Job::Audit { logs, .. } => checker.findings.logs = logs.unsigned_abs(),
+            Job::Audit { logs, .. } => checker.findings().logs = logs.unsigned_abs(),
             Job::BelowOne => match self.all(&mut checker, Order::Position, (i64::MIN, 0), step) {
-                Err(Error::Corrupt(detail)) => checker.findings.unread_below = Some(detail),
+                Err(Error::Corrupt(detail)) => checker.findings().unread_below = Some(detail),
                 other => other?,
             },
             Job::Positions { from, to } => {
@@ -154,9 +164,10 @@ impl<'a> Scan<'a> {
                 }
                 checker.finish(to);
             }
+            Job::Places { log, from, to } => self.all(&mut checker, Order::Place(log), (from, to), step)?,
             Job::Seqs { log, from, to } => self.all(&mut checker, Order::Seq(log), (from, to), step)?,
         }
-        Ok(checker.findings)
+        Ok(checker.into_findings())
     }
 
     fn all(
@@ -189,11 +200,11 @@ impl<'a> Scan<'a> {
         let mut tries = TRIES;
         while let Some((from, to)) = ranges.pop() {
             tries -= 1;
-            let before = checker.findings.entries;
+            let before = checker.entries();
             match self.rows(checker, Order::Position, from, to) {
                 Ok(next) => {
                     ranges.extend(next.map(|next| (next, to)));
-                    if checker.findings.entries > before
+                    if checker.entries() > before
                         && let Some((from, to, detail)) = unread.take()
                     {
                         checker.unreadable(from, to, &detail);
@@ -230,7 +241,7 @@ impl<'a> Scan<'a> {
     fn rows(&self, checker: &mut Checker, order: Order, from: i64, to: i64) -> Result<Option<i64>> {
         let mut mark = 0u64;
         let result = self.via.read(|conn| {
-            feed(&conn.sqlite, self.crate_layout, checker, order, (from, to), &mut |row| {
+            feed(conn, self.crate_layout, checker, order, (from, to), &mut |row| {
                 if matches!(order, Order::Position) {
                     mark = mark.wrapping_add(self.marks.of(row));
                 }
