@@ -106,11 +106,21 @@ class WriterLog:
         Raises the first ChainBroken or MalformedRow, CorruptDatabase for what cannot be read. With `since`, that head
         must be in place and only what follows it is recomputed; `contains` must be in the chain.
         """
+        verdict, head = self._verdict(since, contains)
+        verdict.raise_if_broken()
+        return head
+
+    def _verdict(
+        self,
+        since: Head | Entry | None = None,
+        contains: Head | Entry | None = None,
+        progress: "Callable[[int, int], object] | None" = None,
+    ) -> tuple[Verdict, Head | None]:
         findings = self._binding.backend.verify_log(
-            self._stream, self._writer, self._head(since), self._head(contains), None, self._binding.reading()
+            self._stream, self._writer, self._head(since), self._head(contains), progress, self._binding.reading()
         )
-        Verdict.of(findings).raise_if_broken()
-        return None if findings.head is None else Head(self._stream, self._writer, *findings.head)
+        head = None if findings.head is None else Head(self._stream, self._writer, *findings.head)
+        return Verdict.of(findings), head
 
     def _head(self, head: Head | Entry | None) -> Head | None:
         if head is None:

@@ -1,0 +1,95 @@
+"""The `agent-store` command.
+
+A new command is a file here with a COMMAND, and its line in COMMANDS. Only the file of the command that runs is
+imported, and each imports what it needs when it needs it: starting is what most calls consist of.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from agent_store.cli import errors
+from agent_store.cli.command import Parser
+from agent_store.cli.output import Output, abandon
+
+if TYPE_CHECKING:
+    from agent_store.cli.command import Command
+
+COMMANDS = {
+    "append": "append lines, or one payload, to a log",
+    "show": "print the entries of a log",
+    "heads": "list the logs, each with its newest entry",
+    "verify": "recompute every hash of a store, or of one log",
+    "generation": "read or raise a counter",
+    "info": "say what a store is and how much is in it",
+}
+EPILOG = f"""\
+commands:
+{chr(10).join(f"  {name:<12}{what}" for name, what in COMMANDS.items())}
+
+exit status:
+  0    done; for verify: all holds
+  1    failed, or the store could not be opened; for verify: something is broken
+  2    wrong usage; for verify also: it could not be checked
+  130  interrupted (Ctrl-C)
+  141  whoever read the output went away
+
+`agent-store VERB --help` tells more, with examples. DB is the path of a store. Of all commands only append and
+generation with a change write: the others leave the file as it is, byte for byte.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    failed = errors.FAILED
+    try:
+        if sys.stdout is None:
+            raise errors.Problem("standard output is closed")
+        try:
+            verb, rest = _verb(sys.argv[1:] if arguments is None else arguments)
+            command: Command = import_module(f"agent_store.cli.{verb}").COMMAND
+            failed = command.failed
+            options = command.parse(verb, COMMANDS[verb], rest)
+            return command.run(options, Output(json=options.json))
+        finally:
+            sys.stdout.flush()
+    except SystemExit as ended:  # argparse, after --help and --version
+        return int(ended.code or 0)
+    except BrokenPipeError:
+        abandon()
+        return errors.PIPE
+    except BaseException as error:  # noqa: BLE001 - whatever it is, one line is what a user can read
+        if isinstance(error, OSError) and error.filename is None:
+            abandon()
+        return errors.tell(error, failed)
+
+
+def _verb(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Which command, and what is left to it."""
+    parser = Parser(
+        prog="agent-store",
+        usage="agent-store VERB [options] DB [arguments]",
+        description="Append-only, hash-chained logs and rising counters in one file.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    parser.add_argument("verb", metavar="VERB", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs=argparse.REMAINDER, default=[], help=argparse.SUPPRESS).required = False
+    options = parser.parse_args(arguments)
+    if options.verb not in COMMANDS:
+        what = "a VERB is missing" if options.verb is None else f"there is no command {options.verb!r}"
+        parser.error(f"{what}; there are {', '.join(COMMANDS)}")
+    return options.verb, options.rest
+
+
+class _Version(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"agent-store {version('agent-store')}")  # noqa: T201 - before there is an Output
+        parser.exit()

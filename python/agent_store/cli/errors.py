@@ -1,0 +1,59 @@
+"""What a user is told when something failed, always in one line; and the exit statuses."""
+
+import contextlib
+import sys
+
+FAILED, UNUSABLE, INTERRUPTED, PIPE = 1, 2, 130, 141
+
+
+class Problem(Exception):
+    """What a command itself has to say; `hint` is what to do about it."""
+
+    def __init__(self, message: str, hint: str = "", *, status: int | None = None) -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.status = status
+
+
+def tell(error: BaseException, failed: int) -> int:
+    """Write the line; the exit status, `failed` where the error has none of its own."""
+    line = " ".join("; ".join([_text(error), *getattr(error, "__notes__", ())]).split())
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+    with contextlib.suppress(OSError):  # Nobody may be there to be told.
+        print(f"agent-store: {shown}", file=sys.stderr)  # noqa: T201
+    match error:
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case ValueError():  # an argument that the store does not take
+            return UNUSABLE
+        case Problem(status=int(status)):
+            return status
+        case _:
+            return failed
+
+
+def _text(error: BaseException) -> str:
+    # Only now: a call that succeeds needs none of it.
+    from agent_store import errors
+
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted"
+        case FileNotFoundError():
+            return f"{error.filename} does not exist; append makes a store, but no directory"
+        case IsADirectoryError():
+            return f"{error.filename} is a directory, and a store is a file"
+        case OSError(filename=None):
+            return f"the output could not be written: {error.strerror}"
+        case PermissionError():
+            return f"{error.filename} may not be read by this user"
+        case errors.BusyError():
+            return f"gave up after {error.waited:.1f} s waiting for {error.what}; --timeout SECONDS waits longer"
+        case errors.ReadOnlyStore():
+            return (
+                "the store cannot be written: the file, its directory or its disk does not allow it to this user; "
+                "show, heads, verify and info read what is there"
+            )
+        case errors.StoreError() | Problem() | OSError() | ValueError() | OverflowError():
+            return str(error)
+        case _:
+            return f"{type(error).__name__}: {error}; this is a defect of agent-store: please report it"

@@ -1,0 +1,105 @@
+"""Standard output: text for people, or one JSON object a line."""
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from agent_store.cli.terminal import rich_console
+
+if TYPE_CHECKING:
+    from agent_store import Entry, Head
+
+LONGEST_BINARY = 64  # bytes of it that text shows
+HASH = "content_hash"
+
+Part = str | tuple[str, str]  # text, or text and its style where there is colour
+
+
+class Output:
+    """Where a command's results go. Its remarks go to standard error, and only where that is a terminal."""
+
+    def __init__(self, *, json: bool) -> None:
+        self.json = json
+        self._console = None if json else rich_console(sys.stdout)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+
+    def record(self, fields: Mapping[str, object]) -> None:
+        """One object, on a line of its own."""
+        import json
+
+        print(json.dumps({name: _plain(name, value) for name, value in fields.items()}))  # noqa: T201
+
+    def line(self, *parts: Part) -> None:
+        """One line of text."""
+        if self._console is None:
+            print("".join(part if isinstance(part, str) else part[0] for part in parts))  # noqa: T201
+        else:
+            from rich.text import Text
+
+            self._console.print(Text.assemble(*parts), soft_wrap=True)
+
+    def heads(self, heads: "Iterable[Head | Entry]") -> None:
+        """A line for each: stream, writer, seq, hash. On a terminal with a header."""
+        if self.json:
+            for head in heads:
+                self.record({name: getattr(head, name) for name in ("stream", "writer", "seq", HASH)})
+            return
+        rows = [(readable(h.stream), readable(h.writer), str(h.seq), h.content_hash.hex()) for h in heads]
+        titles = ("STREAM", "WRITER", "ENTRIES", "HASH OF THE NEWEST")
+        if self._console is not None and rows:
+            from rich.table import Table
+
+            table = Table(box=None, pad_edge=False)
+            for title, style in zip(titles, ("", "", "cyan", "dim"), strict=True):
+                justify = "right" if title == "ENTRIES" else "left"
+                table.add_column(title, style=style, justify=justify, overflow="fold")  # type: ignore[arg-type]
+            for row in rows:
+                table.add_row(*row)
+            self._console.print(table)
+            return
+        if sys.stdout.isatty() and rows:
+            rows.insert(0, titles)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for stream, writer, seq, digest in rows:
+            self.line(f"{stream:<{widths[0]}}  {writer:<{widths[1]}}  {seq:>{widths[2]}}  {digest}")
+
+
+def readable(name: str) -> str:
+    """As it is where every character shows; else in quotes, the others escaped: none may steer the terminal."""
+    return name if name.isprintable() and name else repr(name)
+
+
+def payload_text(payload: bytes) -> str:
+    """As it is where it is UTF-8 and every character shows (a tab does); else quoted as Python quotes it."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        cut = payload[:LONGEST_BINARY]
+        return repr(payload) if cut == payload else f"{cut!r}… ({len(payload):,} bytes)"
+    return text if text.replace("\t", "").isprintable() else repr(text)
+
+
+def remark(text: str) -> None:
+    """Something by the way, for whoever sits there."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)  # noqa: T201
+
+
+def abandon() -> None:
+    """Python writes what is left at exit, and would fail there once more."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _plain(name: str, value: object) -> object:
+    if not isinstance(value, bytes):
+        return value
+    if name != "payload":
+        return value.hex()
+    from binascii import b2a_base64
+
+    return b2a_base64(value, newline=False).decode()
