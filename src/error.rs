@@ -110,7 +110,7 @@ impl From<rusqlite::Error> for Error {
                 Self::Backend(format!("{text}: nothing of this call was kept; free space and repeat it"))
             }
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
-                Self::Busy { what: "a lock on the file that another connection holds".into(), waited: Duration::ZERO }
+                Self::Busy { what: format!("a lock that another connection holds ({text})"), waited: Duration::ZERO }
             }
             _ => Self::Backend(text),
         }

@@ -130,6 +130,31 @@ def test_a_lock_held_longer_than_the_timeout_is_busy(path: Path) -> None:
         assert store.log("s", "w").append(b"y", expected=first).seq == 2
 
 
+ALONE = """
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA journal_mode = DELETE")
+c.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+c.execute("ROLLBACK")
+"""
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_opening_waits_for_whoever_has_the_file_to_itself(path: Path, read_only: bool) -> None:
+    agent_store.open(path).close()
+    with script(ALONE, path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        with pytest.raises(BusyError) as busy:
+            agent_store.open(path, read_only=read_only, timeout=0.2)
+        assert 0.2 <= busy.value.waited < 5
+        process.communicate()
+    with agent_store.open(path, read_only=read_only) as store:
+        assert store.verify().holds
+
+
 def test_nothing_works_after_close(store: Store) -> None:
     log, generation, block = store.log("s", "w"), store.generation("g"), store.transaction()
     log.append_many([b"x"] * 100)

@@ -44,31 +44,32 @@ impl<'a> Patience<'a> {
         self.begun = Instant::now();
     }
 
-    /// Run `op` until it is not busy, napping in between, each nap twice the last.
+    /// Run `op` until it is not busy, napping in between.
     pub fn retry<T>(&self, what: &str, mut op: impl FnMut() -> rusqlite::Result<T>) -> Result<T> {
-        self.again(|| {
-            op().map_err(|error| {
-                if is_busy(&error) {
-                    Error::Busy { what: what.to_owned(), waited: Duration::ZERO }
-                } else {
-                    error.into()
-                }
-            })
-        })
+        let mut nap = SHORTEST_NAP;
+        loop {
+            match op() {
+                Err(error) if is_busy(&error) => nap = self.sleep(nap, what)?,
+                other => return Ok(other?),
+            }
+        }
     }
 
-    /// The same for what may meet a lock anywhere on its way: another process makes the file, recovers its WAL or
-    /// closes it.
+    /// The same for several statements in a row: anything that reads may be told busy, while another process recovers
+    /// the WAL, makes the file or is the last to close it. What has waited already is not run again.
     pub fn again<T>(&self, mut op: impl FnMut() -> Result<T>) -> Result<T> {
         let mut nap = SHORTEST_NAP;
         loop {
             match op() {
-                Err(Error::Busy { what, waited }) if waited.is_zero() => {
-                    std::thread::sleep(nap.min(self.left(&what)?));
-                    nap = (nap * 2).min(LONGEST_NAP);
-                }
+                Err(Error::Busy { what, waited }) if waited.is_zero() => nap = self.sleep(nap, &what)?,
                 other => return other,
             }
         }
+    }
+
+    /// The next nap: twice this one.
+    fn sleep(&self, nap: Duration, what: &str) -> Result<Duration> {
+        std::thread::sleep(nap.min(self.left(what)?));
+        Ok((nap * 2).min(LONGEST_NAP))
     }
 }
