@@ -14,7 +14,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 # Neither the caller's Python path nor make's job server may reach what runs below.
 unexport PYTHONPATH MAKEFLAGS MFLAGS
 
-.PHONY: help build test lint format clean
+.PHONY: help build demo test lint format clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -22,6 +22,9 @@ help: ## Show this list
 
 build: build/wheel.stamp ## Build the sdist, and from it the wheel
 	@ls build/sdist/* build/wheel/*
+
+demo: build/demo.stamp ## Writers append real text to one store, which is verified, altered and caught (make demo FILE=path)
+	build/demo/bin/python examples/demo.py $(if $(FILE),"$(FILE)")
 
 test: build/venv.stamp ## Run the Rust tests, and the Python tests on the installed wheel (make test ARGS='-k name')
 	cargo test --locked --no-default-features
@@ -76,4 +79,11 @@ build/venv.stamp: build/wheel.stamp
 	rm -rf build/venv
 	$(TOOLS)/python -m venv --without-pip build/venv
 	$(TOOLS)/python -m pip --python build/venv install --quiet build/wheel/*.whl --group test --group types
+	touch $@
+
+# What a user would have: the wheel and its extra for the terminal.
+build/demo.stamp: build/wheel.stamp
+	rm -rf build/demo
+	$(TOOLS)/python -m venv --without-pip build/demo
+	$(TOOLS)/python -m pip --python build/demo install --quiet "$$(echo build/wheel/*.whl)[cli]"
 	touch $@
