@@ -79,7 +79,7 @@ def _append_lines(log: "WriterLog", names: list[str], most: int) -> "Head | None
                     show.count(lines, fraction)
     except BaseException as error:
         if lines:
-            error.add_note(f"what was committed before stays: at least the log's entries up to {head and head.seq}")
+            error.add_note(f"what was committed before stays: the log's entries up to {head and head.seq} at least")
         raise
     seconds = time.monotonic() - began
     remark(f"appended {lines:,} lines in {seconds:.1f} s, {lines / max(seconds, 1e-9):,.0f}/s")
