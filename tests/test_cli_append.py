@@ -57,6 +57,8 @@ def test_files_one_after_the_other(path: Path, tmp_path: Path, capsys: pytest.Ca
     status, _, _ = run("append", "--durability", "normal", path, "s", "w", "-", "--", "-c", data=b"6\n", cwd=tmp_path)
     assert status == 0
     assert payloads(path)[5:] == [b"6", b"3", b"4", b"5"]
+    assert run("append", "--json", "--", path, "s", "w", "-c", cwd=tmp_path)[0] == 0
+    assert payloads(path)[9:] == [b"3", b"4", b"5"]
 
 
 def test_one_payload(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

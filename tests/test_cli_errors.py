@@ -263,9 +263,9 @@ def test_a_broken_file_of_the_crate_is_not_upgraded(path: Path, capsys: Capture)
 
 def test_a_defect_is_one_line_too(path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise KeyError("oh\x1b[2J")
+        raise RuntimeError("oh\x1b[2J")
 
     monkeypatch.setattr(agent_store, "open", broken)
     status, line = failed(capsys, "heads", path)
     assert status == 1
-    assert line.startswith(r"KeyError: 'oh\x1b[2J'; this is a defect of agent-store")
+    assert line.startswith(r"RuntimeError: oh\x1b[2J; this is a defect of agent-store")
