@@ -1,6 +1,7 @@
 """Help, starting, and what only a terminal gets: tables, colour and progress, with rich and without."""
 
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -77,6 +78,15 @@ def test_append_shows_how_far_it_is(path: Path, tmp_path: Path, how: list[object
     assert re.search(r"appending .*2 lines", ESCAPE.sub("", shown))  # how many will come nobody knows
     assert "%" not in shown
     assert words(shown)[-1][:3] == ["s", "w", "5002"]
+
+
+@pytest.mark.parametrize("how", [RICH, PLAIN])
+def test_the_upgrade_of_a_file_of_the_crate_shows_how_far_it_is(path: Path, how: list[object]) -> None:
+    shutil.copy(Path(__file__).parent / "data" / "crate-0.1.2.db", path)
+    status, shown = on_terminal(*how, "generation", path, "report", "bump")
+    assert status == 0
+    assert re.search(r"bringing the file to the present layout .*rows", ESCAPE.sub("", shown))
+    assert words(shown)[-1] == ["2"]
 
 
 def test_show_and_info_in_colour(built: Path) -> None:
