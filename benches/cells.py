@@ -1,0 +1,231 @@
+"""What is measured: each cell with its floor, and the ratio that it must reach.
+
+Payloads of 100 bytes, a stream of 37 characters and writers of 64, as in real use.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from by_hand import ByHand, ready
+from pairs import Pair, Work
+
+import agent_store
+from agent_store import Store
+from agent_store.store import Durability
+
+STREAM = "conv:0190f3c27b1a7c3e9d550242ac120002"
+BATCH = 1_000
+WRITERS = 1_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`at_least`: the floor's time over ours. `rows` is what `make bench` measures, `cores` on how many."""
+
+    name: str
+    at_least: float
+    pair: Callable[[Path, int], AbstractContextManager[Pair]]
+    rows: int = 1_000_000
+    rounds: int = 5
+    cores: int | None = None
+
+
+def writer(number: int) -> str:
+    return f"{number:064x}"
+
+
+def payload(number: int) -> bytes:
+    return number.to_bytes(8, "little").ljust(100, b".")
+
+
+def of_one(rows: int) -> list[tuple[str, str, bytes]]:
+    return [(STREAM, writer(0), payload(number)) for number in range(rows)]
+
+
+def in_turn(rows: int) -> list[tuple[str, str, bytes]]:
+    names = [writer(number) for number in range(WRITERS)]
+    return [(STREAM, names[number % WRITERS], payload(number)) for number in range(rows)]
+
+
+def of_streams(rows: int) -> list[tuple[str, str, bytes]]:
+    """A thousand streams, four writers each."""
+    streams = [f"conv:{number:032x}" for number in range(1_000)]
+    names = [writer(number) for number in range(4)]
+    return [(streams[n % 1_000], names[n // 1_000 % 4], payload(n)) for n in range(rows)]
+
+
+def exhaust(items: Iterable[Any]) -> None:
+    deque(items, maxlen=0)
+
+
+def remove(path: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+@contextmanager
+def new_store(path: Path, durability: Durability) -> Iterator[Store]:
+    with agent_store.open(path, durability=durability) as store:
+        yield store
+    remove(path)
+
+
+@contextmanager
+def new_by_hand(path: Path, synchronous: str) -> Iterator[ByHand]:
+    by_hand = ByHand(path, synchronous)
+    yield by_hand
+    by_hand.close()
+    remove(path)
+
+
+def fill(folder: Path, rows: list[tuple[str, str, bytes]]) -> None:
+    """Both files, once for all rounds."""
+    with agent_store.open(folder / "ours.db", durability="normal") as store:
+        store.append_many(rows, batch=BATCH)
+    by_hand = ByHand(folder / "floor.db")
+    by_hand.db.execute("PRAGMA cache_size = -400000")
+    by_hand.insert_many(ready(rows), BATCH)
+    by_hand.close()
+
+
+@contextmanager
+def filled(folder: Path, rows: list[tuple[str, str, bytes]]) -> Iterator[tuple[Store, ByHand]]:
+    if not (folder / "ours.db").exists():
+        fill(folder, rows)
+    by_hand = ByHand(folder / "floor.db")
+    with agent_store.open(folder / "ours.db", read_only=True) as store:
+        yield store, by_hand
+    by_hand.close()
+
+
+def again(work: Work) -> Callable[[], AbstractContextManager[Work]]:
+    """A side that needs nothing made ready."""
+
+    @contextmanager
+    def side() -> Iterator[Work]:
+        yield work
+
+    return side
+
+
+def append_many(durability: Durability) -> Callable[[Path, int], AbstractContextManager[Pair]]:
+    @contextmanager
+    def pair(folder: Path, rows: int) -> Iterator[Pair]:
+        payloads = [payload(number) for number in range(rows)]
+        made = ready(of_one(rows))
+
+        @contextmanager
+        def ours() -> Iterator[Work]:
+            with new_store(folder / "ours.db", durability) as store:
+                yield lambda: store.log(STREAM, writer(0)).append_many(payloads, batch=BATCH)
+
+        @contextmanager
+        def floor() -> Iterator[Work]:
+            with new_by_hand(folder / "floor.db", durability) as by_hand:
+                yield lambda: by_hand.insert_many(made, BATCH)
+
+        yield Pair(ours, floor)
+
+    return pair
+
+
+def append_in_turn() -> Callable[[Path, int], AbstractContextManager[Pair]]:
+    @contextmanager
+    def pair(folder: Path, rows: int) -> Iterator[Pair]:
+        plain = in_turn(rows)
+        made = ready(plain)
+
+        @contextmanager
+        def ours() -> Iterator[Work]:
+            with new_store(folder / "ours.db", "normal") as store:
+                yield lambda: store.append_many(plain, batch=BATCH)
+
+        @contextmanager
+        def floor() -> Iterator[Work]:
+            with new_by_hand(folder / "floor.db", "normal") as by_hand:
+                yield lambda: by_hand.insert_many(made, BATCH)
+
+        yield Pair(ours, floor)
+
+    return pair
+
+
+def append_one(durability: Durability) -> Callable[[Path, int], AbstractContextManager[Pair]]:
+    @contextmanager
+    def pair(folder: Path, rows: int) -> Iterator[Pair]:
+        payloads = [payload(number) for number in range(rows)]
+        made = ready(of_one(rows))
+
+        @contextmanager
+        def ours() -> Iterator[Work]:
+            with new_store(folder / "ours.db", durability) as store:
+                append = store.log(STREAM, writer(0)).append
+                yield lambda: [append(payload) for payload in payloads]
+
+        @contextmanager
+        def floor() -> Iterator[Work]:
+            with new_by_hand(folder / "floor.db", durability) as by_hand:
+                yield lambda: [by_hand.insert(row) for row in made]
+
+        yield Pair(ours, floor)
+
+    return pair
+
+
+@contextmanager
+def verify_log(folder: Path, rows: int) -> Iterator[Pair]:
+    with filled(folder, of_one(rows)) as (store, by_hand):
+        log = store.log(STREAM, writer(0))
+        yield Pair(again(log.verify), again(lambda: exhaust(by_hand.log(STREAM, writer(0)))))
+
+
+@contextmanager
+def verify_store(folder: Path, rows: int) -> Iterator[Pair]:
+    with filled(folder, in_turn(rows)) as (store, by_hand):
+        yield Pair(again(lambda: store.verify().raise_if_broken()), again(lambda: exhaust(by_hand.all())))
+
+
+@contextmanager
+def replay(folder: Path, rows: int) -> Iterator[Pair]:
+    with filled(folder, of_one(rows)) as (store, by_hand):
+        log = store.log(STREAM, writer(0))
+        yield Pair(again(lambda: exhaust(log.entries())), again(lambda: exhaust(by_hand.log(STREAM, writer(0)))))
+
+
+@contextmanager
+def last_of_stream(folder: Path, rows: int) -> Iterator[Pair]:
+    """The last twenty of a stream, for a hundred streams."""
+    plain = of_streams(rows)
+    streams = [stream for stream, _, _ in plain[:100]]
+    each = rows // 1_000 // 4
+    with filled(folder, plain) as (store, by_hand):
+
+        def ours() -> None:
+            for stream in streams:
+                assert len(list(islice(store.entries(stream=stream, reverse=True), 20))) == 20
+
+        def floor() -> None:
+            for stream in streams:
+                for number in range(20):
+                    assert by_hand.entry(stream, writer(number % 4), each - number // 4) is not None
+
+        yield Pair(again(ours), again(floor))
+
+
+CELLS = (
+    Cell("append_many, 1,000 a commit, normal", 2.7, append_many("normal")),
+    Cell("append_many to 1,000 writers in turn, 1,000 a commit, normal", 2.2, append_in_turn(), rows=200_000),
+    Cell("append one by one, normal", 1.1, append_one("normal"), rows=20_000),
+    Cell("append one by one, full", 0.97, append_one("full"), rows=8_000),
+    Cell("verify one chain, on one core", 2.5, verify_log, cores=1),
+    Cell("verify one chain, on two cores", 4.2, verify_log, cores=2),
+    Cell("verify a store of 1,000 writers, on one core", 2.3, verify_store, cores=1),
+    Cell("verify a store of 1,000 writers, on two cores", 3.6, verify_store, cores=2),
+    Cell("replay as Entry objects", 2.3, replay),
+    Cell("last 20 entries of one of 1,000 streams", 1.0, last_of_stream, rounds=9),
+)
