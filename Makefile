@@ -6,6 +6,11 @@ VENV := build/venv/bin
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE-MIT LICENSE-APACHE \
 	$(shell find .cargo src python -not -path '*/__pycache__*')
 
+# The published crate as a command of its own, for the tests to meet.
+PEER := target/crate_peer/release/crate-peer
+# Started there, cargo sees that folder's configuration first. Its SQLite is compiled once for all of these.
+IN_PEER = cd tests/crate_peer && CARGO_TARGET_DIR=$(CURDIR)/target/crate_peer
+
 # One for all: what cargo has compiled for the tests or the last wheel is not compiled again.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export PYO3_PYTHON := $(CURDIR)/$(TOOLS)/python
@@ -23,7 +28,7 @@ help: ## Show this list
 build: build/wheel.stamp ## Build the sdist, and from it the wheel
 	@ls build/sdist/* build/wheel/*
 
-test: build/venv.stamp ## Run the Rust tests, and the Python tests on the installed wheel (make test ARGS='-k name')
+test: build/venv.stamp $(PEER) ## Run the Rust tests, and the Python tests on the installed wheel (make test ARGS='-k name')
 	cargo test --locked --no-default-features
 	$(VENV)/pytest $(ARGS)
 
@@ -31,6 +36,8 @@ lint: build/venv.stamp ## Check layout, lints, types, the stub and the exported 
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	$(IN_PEER) cargo fmt --check
+	$(IN_PEER) cargo clippy --locked --release -- -D warnings
 	$(TOOLS)/ruff check
 	$(TOOLS)/ruff format --check
 	$(VENV)/mypy $(wildcard python/agent_store tests benches examples)
@@ -40,6 +47,7 @@ lint: build/venv.stamp ## Check layout, lints, types, the stub and the exported 
 
 format: build/tools.stamp ## Lay out the sources and mend what can be mended by itself
 	cargo fmt
+	$(IN_PEER) cargo fmt
 	$(TOOLS)/ruff check --fix
 	$(TOOLS)/ruff format
 
@@ -76,4 +84,8 @@ build/venv.stamp: build/wheel.stamp
 	rm -rf build/venv
 	$(TOOLS)/python -m venv --without-pip build/venv
 	$(TOOLS)/python -m pip --python build/venv install --quiet build/wheel/*.whl --group test --group types
+	touch $@
+
+$(PEER): $(shell find tests/crate_peer -type f -not -path '*/target/*')
+	$(IN_PEER) cargo build --locked --release
 	touch $@
