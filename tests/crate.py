@@ -46,10 +46,10 @@ def start(*args: object) -> "subprocess.Popen[str]":
     return subprocess.Popen([PEER, *map(str, args)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def run(*args: object, lines: Sequence[str] = ()) -> list[Any]:
+def run(*args: object, lines: Sequence[str] = (), patience: float = PATIENCE) -> list[Any]:
     """What a command printed, line by line; an error of the crate's is among it."""
     with start(*args) as process:
-        out, _ = process.communicate("".join(f"{line}\n" for line in lines), timeout=PATIENCE)
+        out, _ = process.communicate("".join(f"{line}\n" for line in lines), timeout=patience)
     return [json.loads(line) for line in out.splitlines()]
 
 
@@ -76,6 +76,15 @@ def head(path: Path, stream: str, writer: str) -> Row | None:
 
 def verify(path: Path, stream: str, writer: str) -> None:
     assert run("verify", path, stream, writer) == [{"ok": True}]
+
+
+def sql(path: Path, *statements: str) -> None:
+    """Run statements with Python's SQLite, in a process of its own."""
+    code = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "[c.execute(s) for s in sys.argv[2:]]; c.close()"
+    )
+    subprocess.run([sys.executable, "-c", code, path, *statements], check=True)
 
 
 class Session:

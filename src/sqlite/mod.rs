@@ -17,6 +17,7 @@ mod scan;
 mod sql;
 mod statement;
 mod transaction;
+mod turn;
 mod upgrade;
 mod via;
 mod wait;

@@ -8,6 +8,7 @@ use super::heads::Heads;
 use super::layout::{self, Layout};
 use super::pool::{Conn, Settings};
 use super::read::snapshot;
+use super::turn;
 use super::upgrade;
 use super::wait::Patience;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Res
         let layout = layout::detect(&sqlite, patience)?;
         match layout {
             Layout::Compact => {}
-            Layout::Crate => snapshot(&sqlite, || crate_layout::install(&sqlite))?,
+            Layout::Crate => snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?,
             Layout::Nothing => {
                 return Err(Error::Unsupported(format!(
                     "{} holds no store; open it without read_only to make one in it",
@@ -61,8 +62,10 @@ pub fn to_write(
         sqlite.execute_batch("COMMIT")?;
     }
     if layout == Layout::Crate {
-        upgrade::run(&sqlite, patience, progress)?;
+        upgrade::run(&sqlite, path, patience, progress)?;
         layout = Layout::Compact;
+    } else {
+        turn::clear(path);
     }
     Ok(Conn { sqlite, heads: Heads::default(), layout })
 }

@@ -161,7 +161,7 @@ impl Pool {
             let sqlite = connection::open(path, self.reader_role, self.settings.durability, patience)?;
             let layout = layout::detect(&sqlite, patience)?;
             if layout == Layout::Crate {
-                snapshot(&sqlite, || crate_layout::install(&sqlite))?;
+                snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
             }
             lease.conn = Some(Conn { sqlite, heads: Heads::default(), layout });
         }

@@ -1,24 +1,24 @@
 //! A file of the crate's becomes one of ours, in one transaction.
 //!
 //! Its chains are checked first, without the write lock, and under it only what came since. Whoever opens the file
-//! meanwhile finds a mark in it and waits for the end, however long that takes.
+//! meanwhile waits for its turn.
+
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::feed::{CHUNK, Order, feed};
 use super::layout::{self, Layout};
 use super::read::snapshot;
+use super::turn::Turn;
 use super::wait::Patience;
 use super::{crate_layout, sql};
 use crate::checker::Checker;
-use crate::error::{Error, Result, is_busy};
+use crate::error::{Error, Result};
 use crate::findings::Findings;
 
 /// Stream and writer of an evidence leaf, bytes.
 const LONGEST_NAMES: i64 = 65_400;
-const MARK: &str = "INSERT OR IGNORE INTO main._agent_store_meta (key, ival) VALUES ('_agent_store.upgrading', 1)";
-const UNMARK: &str = "DELETE FROM main._agent_store_meta WHERE key = '_agent_store.upgrading'";
-const MARKED: &str = "SELECT 1 FROM main._agent_store_meta WHERE key = '_agent_store.upgrading'";
 const COPY_LOGS: &str = "INSERT INTO main._agent_store_logs (id, stream, writer) SELECT id, stream, writer FROM temp._agent_store_logs ORDER BY id";
 const COPY_ENTRIES: &str = "INSERT INTO main._agent_store_entries (position, log, seq, content_hash, payload)
 SELECT position, log, seq, content_hash, payload FROM temp._agent_store_entries WHERE position BETWEEN ?1 AND ?2 ORDER BY position";
@@ -34,51 +34,56 @@ WHERE tables.type = 'table' AND lower(keys."table") = '_agent_store_log'"#;
 /// Told how many of how many steps are done; an error ends the upgrade, and the file is as it was.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
-pub fn run(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
+pub fn run(conn: &Connection, path: &Path, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
+    let _turn = Turn::take(path, patience)?;
     let result = attempt(conn, patience, progress);
     if !conn.is_autocommit() {
         conn.execute_batch("ROLLBACK")?;
-    }
-    if result.is_err() {
-        // Nobody is to wait for an upgrade that is not under way. Without the table there is no mark either.
-        let _ = conn.execute(UNMARK, ());
     }
     crate_layout::remove(conn)?;
     result
 }
 
 fn attempt(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
-    let checked = snapshot(conn, || {
-        crate_layout::install(conn)?;
+    patience.restart();
+    let Some(checked) = snapshot(conn, || {
+        if layout::detect(conn, patience)? == Layout::Compact {
+            return Ok(None);
+        }
+        crate_layout::install(conn, patience)?;
         refuse(conn)?;
-        last(conn)
-    })?;
+        Ok(Some(last(conn)?))
+    })?
+    else {
+        return Ok(());
+    };
     check(conn, 1, checked, &mut |done| progress(done, checked.unsigned_abs() * 2))?;
-    mark(conn, patience)?;
-    lock(conn, patience)?;
+    patience.restart();
+    patience.retry("the write lock of the file, held by a program of the crate's", || {
+        conn.execute_batch("BEGIN IMMEDIATE")
+    })?;
     if layout::detect(conn, patience)? == Layout::Compact {
         return Ok(());
     }
+    let moved = crate_layout::refresh(conn, patience)?;
     refuse(conn)?;
-    let moved = crate_layout::refresh(conn)?;
     let all = last(conn)?;
     let total = checked.unsigned_abs() + all.unsigned_abs();
-    check(conn, if moved { 1 } else { checked + 1 }, all, &mut |_| Ok(()))?;
+    check(conn, if moved { 1 } else { checked + 1 }, all, &mut |_| patience.ask())?;
     conn.execute_batch("DROP VIEW IF EXISTS temp._agent_store_meta")?;
     conn.execute_batch(sql::TABLES)?;
     conn.execute(COPY_LOGS, ())?;
-    let mut from = 1;
+    let (mut from, mut copied) = (1, 0);
     while from <= all {
         let to = from.saturating_add(CHUNK - 1).min(all);
-        conn.prepare_cached(COPY_ENTRIES)?.execute([from, to])?;
+        copied += conn.prepare_cached(COPY_ENTRIES)?.execute([from, to])?;
         progress(checked.unsigned_abs() + to.unsigned_abs(), total)?;
         from = to + 1;
     }
-    whole(conn)?;
+    whole(conn, copied as u64, all.unsigned_abs())?;
     // A trigger on a name that temporary tables bear too would be made on those.
     crate_layout::remove(conn)?;
     conn.execute_batch("DROP TABLE IF EXISTS main._agent_store_log")?;
-    conn.execute(UNMARK, ())?;
     conn.execute_batch(sql::GUARDS)?;
     conn.execute_batch("COMMIT")?;
     Ok(())
@@ -98,15 +103,15 @@ fn refuse(conn: &Connection) -> Result<()> {
             hosts.join(", ")
         )));
     }
-    let long = "SELECT stream, writer FROM temp._agent_store_logs
+    let unfit = "SELECT quote(substr(stream, 1, 40)), quote(substr(writer, 1, 40)) FROM temp._agent_store_logs
         WHERE length(CAST(stream AS BLOB)) + length(CAST(writer AS BLOB)) > ?1 OR typeof(stream) <> 'text' OR typeof(writer) <> 'text'";
     let name: Option<(String, String)> =
-        conn.query_row(long, [LONGEST_NAMES], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        conn.query_row(unfit, [LONGEST_NAMES], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     match name {
         None => Ok(()),
         Some((stream, writer)) => Err(Error::Unsupported(format!(
-            "stream {stream:.40?}… and writer {writer:.40?}… must be text, together at most 65,400 bytes, to be upgraded; \
-             open the file with read_only=True"
+            "the names of a log must be text, together at most 65,400 bytes, to be upgraded, and one has the stream {stream} \
+             and the writer {writer} (at most 40 characters shown): open the file with read_only=True"
         ))),
     }
 }
@@ -144,49 +149,18 @@ fn broken(conn: &Connection, findings: &Findings) -> Error {
     }
 }
 
-/// Say in the file that it is being upgraded.
-fn mark(conn: &Connection, patience: &Patience<'_>) -> Result<()> {
-    patience.retry("the write lock of the file", || {
-        conn.execute_batch("BEGIN IMMEDIATE")?;
-        let marked =
-            conn.query_row("SELECT type FROM main.sqlite_schema WHERE name = '_agent_store_log'", (), |row| row.get(0));
-        if marked.optional()?.is_none_or(|kind: String| kind == "table") {
-            conn.execute_batch(
-                "CREATE TABLE IF NOT EXISTS main._agent_store_meta (key TEXT PRIMARY KEY, ival INTEGER NOT NULL)",
-            )?;
-            conn.execute(MARK, ())?;
-        }
-        conn.execute_batch("COMMIT")
-    })
-}
-
-/// Take the write lock; the time that another's upgrade holds it is not counted.
-fn lock(conn: &Connection, patience: &mut Patience<'_>) -> Result<()> {
-    loop {
-        match conn.execute_batch("BEGIN IMMEDIATE") {
-            Err(error) if is_busy(&error) => {
-                if conn.prepare_cached(MARKED)?.exists(()).unwrap_or(false) {
-                    patience.restart();
-                }
-                let left = patience.left("the write lock of the file, held by a program of the crate's")?;
-                std::thread::sleep(left.min(std::time::Duration::from_millis(5)));
-            }
-            other => return Ok(other?),
-        }
-    }
-}
-
 /// Every row of the crate's table must have come along.
-fn whole(conn: &Connection) -> Result<()> {
+fn whole(conn: &Connection, copied: u64, placed: u64) -> Result<()> {
     let has = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = '_agent_store_log'";
     if conn.query_row(has, (), |row| row.get::<_, i64>(0))? == 0 {
         return Ok(());
     }
-    let sql = "SELECT (SELECT count(*) FROM main._agent_store_log) - (SELECT count(*) FROM main._agent_store_entries)";
-    match conn.query_row(sql, (), |row| row.get::<_, i64>(0))? {
-        0 => Ok(()),
-        missing => Err(Error::Corrupt(format!(
-            "{missing} rows of _agent_store_log have no place in any chain: verify the file with read_only=True"
-        ))),
+    let rows: i64 = conn.query_row("SELECT count(*) FROM main._agent_store_log", (), |row| row.get(0))?;
+    if (copied, placed) == (rows.unsigned_abs(), rows.unsigned_abs()) {
+        return Ok(());
     }
+    Err(Error::Corrupt(format!(
+        "_agent_store_log has {rows} rows, of which {placed} have a place in a chain and {copied} were found there: \
+         verify the file with read_only=True"
+    )))
 }

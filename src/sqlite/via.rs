@@ -65,7 +65,7 @@ fn read_crate<T>(conn: &mut Conn, patience: &Patience<'_>, read: &mut impl FnMut
         if now == Layout::Compact {
             return Ok((now, None));
         }
-        crate_layout::refresh(sqlite)?;
+        crate_layout::refresh(sqlite, patience)?;
         Ok((now, Some(read(conn)?)))
     })?;
     if let Some(result) = result {

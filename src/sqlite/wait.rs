@@ -29,17 +29,23 @@ impl<'a> Patience<'a> {
     /// What is left of the timeout; `Busy` when nothing is.
     pub fn left(&self, what: &str) -> Result<Duration> {
         let waited = self.begun.elapsed();
-        if self.asked.get().elapsed() >= ASK {
-            (self.check)()?;
-            self.asked.set(Instant::now());
-        }
+        self.ask()?;
         match self.timeout.checked_sub(waited) {
             Some(left) if !left.is_zero() => Ok(left.min(ASK)),
             _ => Err(Error::Busy { what: what.to_owned(), waited }),
         }
     }
 
-    /// The time spent from here on is not counted: others' progress was being waited for, not their lock.
+    /// An error where the caller was told to stop.
+    pub fn ask(&self) -> Result<()> {
+        if self.asked.get().elapsed() >= ASK {
+            (self.check)()?;
+            self.asked.set(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// The time spent so far is not counted: it went by in work, of ours or of others, and not before a lock.
     pub fn restart(&mut self) {
         self.begun = Instant::now();
     }
