@@ -130,6 +130,8 @@ def test_a_forged_prev_hash_is_found(file: Path) -> None:
         ("CREATE INDEX mine ON _agent_store_log (seq)", "index mine"),
         ("CREATE TRIGGER mine AFTER INSERT ON _agent_store_log BEGIN SELECT 1; END", "trigger mine"),
         ("CREATE VIEW mine AS SELECT * FROM _agent_store_log", "view mine"),
+        ("CREATE INDEX mine ON _agent_store_meta (ival)", "index mine"),
+        ("CREATE TRIGGER mine AFTER INSERT ON _agent_store_meta BEGIN SELECT 1; END", "trigger mine"),
         (
             "CREATE TABLE mine (a, b, c, FOREIGN KEY (a, b, c) REFERENCES _agent_store_log (stream, writer, seq))",
             "foreign key of table mine",
@@ -146,7 +148,11 @@ def test_what_the_host_hung_on_the_table_is_named(file: Path, statement: str, na
 
 @pytest.mark.parametrize(
     ("stream", "named"),
-    [("CAST('s' AS BLOB)", "stream X'73'"), ("'s' || hex(zeroblob(40000))", r"stream 's0{39}' and the writer 'w'")],
+    [
+        ("CAST('s' AS BLOB)", 'stream of type Blob and the writer "w"'),
+        ("CAST(x'61ff62' AS TEXT)", 'stream "a\ufffdb" and the writer "w"'),
+        ("'s' || hex(zeroblob(40000))", r'stream "s0{39}"… of 80001 bytes and the writer "w"'),
+    ],
 )
 def test_names_that_cannot_be_kept_are_refused(file: Path, stream: str, named: str) -> None:
     with agent_store.open(":memory:") as store:
@@ -159,6 +165,32 @@ def test_names_that_cannot_be_kept_are_refused(file: Path, stream: str, named: s
     assert digest(file) == before
     with agent_store.open(file, read_only=True) as opened:
         assert opened.position() == 121
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ("'k', -1", "holds 'k' with -1"),
+        ("'k', 1.5", "holds 'k' with 1.5"),
+        ("'k', 'x'", "holds 'k' with 'x'"),
+        ("NULL, 1", "holds NULL with 1"),
+        ("'_agent_store.id', 1", "holds '_agent_store.id' with 1"),
+    ],
+)
+def test_generations_that_no_store_may_have_are_refused(file: Path, row: str, named: str) -> None:
+    sql(file, f"INSERT INTO _agent_store_meta VALUES ({row})")
+    before = digest(file)
+    with pytest.raises(UnsupportedFormat, match=named):
+        agent_store.open(file)
+    assert digest(file) == before
+    with agent_store.open(file, read_only=True) as store:
+        check(store)
+
+
+def test_a_counter_that_the_crate_set_past_the_largest_integer_is_refused(file: Path) -> None:
+    crate.run("set", file, "k", 2**63)
+    with pytest.raises(UnsupportedFormat, match="'k' with -9223372036854775808"):
+        agent_store.open(file)
 
 
 @pytest.mark.parametrize("dropped", ["_agent_store_log", "_agent_store_meta", None])

@@ -12,6 +12,7 @@ mod merge;
 mod open;
 mod pool;
 mod read;
+mod refuse;
 mod rows;
 mod scan;
 mod sql;

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::feed::{CHUNK, Order, feed};
 use super::layout::{self, Layout};
 use super::read::snapshot;
+use super::refuse::refuse;
 use super::turn::Turn;
 use super::wait::Patience;
 use super::{crate_layout, sql};
@@ -17,20 +18,9 @@ use crate::checker::Checker;
 use crate::error::{Error, Result};
 use crate::findings::Findings;
 
-/// Stream and writer of an evidence leaf, bytes.
-const LONGEST_NAMES: i64 = 65_400;
 const COPY_LOGS: &str = "INSERT INTO main._agent_store_logs (id, stream, writer) SELECT id, stream, writer FROM temp._agent_store_logs ORDER BY id";
 const COPY_ENTRIES: &str = "INSERT INTO main._agent_store_entries (position, log, seq, content_hash, payload)
 SELECT position, log, seq, content_hash, payload FROM temp._agent_store_entries WHERE position BETWEEN ?1 AND ?2 ORDER BY position";
-/// Whatever of the host's hangs on the crate's table: DROP would take it along.
-const HOSTS: &str = r#"
-SELECT type || ' ' || name FROM main.sqlite_schema
-WHERE (tbl_name = '_agent_store_log' AND type IN ('index', 'trigger') AND sql IS NOT NULL)
-    OR (type = 'view' AND instr(lower(sql), '_agent_store_log') > 0)
-UNION ALL
-SELECT 'foreign key of table ' || tables.name FROM main.sqlite_schema AS tables, pragma_foreign_key_list(tables.name, 'main') AS keys
-WHERE tables.type = 'table' AND lower(keys."table") = '_agent_store_log'"#;
-
 /// Told how many of how many steps are done; an error ends the upgrade, and the file is as it was.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
@@ -91,29 +81,6 @@ fn attempt(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_
 
 fn last(conn: &Connection) -> Result<i64> {
     Ok(conn.query_row("SELECT coalesce(max(position), 0) FROM temp._agent_store_entries", (), |row| row.get(0))?)
-}
-
-/// What would be lost or could not be kept.
-fn refuse(conn: &Connection) -> Result<()> {
-    let hosts = conn.prepare(HOSTS)?.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-    if !hosts.is_empty() {
-        return Err(Error::Unsupported(format!(
-            "the upgrade of the crate's table _agent_store_log would take along what hangs on it: {}; \
-             drop it first, and make it anew on _agent_store_entries where that serves",
-            hosts.join(", ")
-        )));
-    }
-    let unfit = "SELECT quote(substr(stream, 1, 40)), quote(substr(writer, 1, 40)) FROM temp._agent_store_logs
-        WHERE length(CAST(stream AS BLOB)) + length(CAST(writer AS BLOB)) > ?1 OR typeof(stream) <> 'text' OR typeof(writer) <> 'text'";
-    let name: Option<(String, String)> =
-        conn.query_row(unfit, [LONGEST_NAMES], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    match name {
-        None => Ok(()),
-        Some((stream, writer)) => Err(Error::Unsupported(format!(
-            "the names of a log must be text, together at most 65,400 bytes, to be upgraded, and one has the stream {stream} \
-             and the writer {writer} (at most 40 characters shown): open the file with read_only=True"
-        ))),
-    }
 }
 
 /// Check the chains at positions `from..=to`; the first break is the error.
