@@ -93,14 +93,18 @@ pub fn remove(conn: &Connection) -> Result<()> {
 
 /// Take in the rows that came since; true where rows that were placed before may have moved.
 pub fn refresh(conn: &Connection, patience: &Patience<'_>) -> Result<bool> {
-    let seen = "SELECT source, schema_version FROM temp._agent_store_seen";
-    let (source, version): (i64, i64) = conn.query_row(seen, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if version != schema_version(conn)? {
-        // The crate made a table that was not there, or VACUUM gave the rows other rowids.
+    if is_stale(conn)? {
         install(conn, patience)?;
         return Ok(true);
     }
+    let source = conn.query_row("SELECT source FROM temp._agent_store_seen", (), |row| row.get(0))?;
     if has_table(conn, "_agent_store_log")? { place(conn, source, patience) } else { Ok(false) }
+}
+
+/// True where the crate made a table that was not there, or the host wrote the rows anew and they may have other rowids.
+pub fn is_stale(conn: &Connection) -> Result<bool> {
+    let seen: i64 = conn.query_row("SELECT schema_version FROM temp._agent_store_seen", (), |row| row.get(0))?;
+    Ok(seen != schema_version(conn)?)
 }
 
 /// Changes with every change of the schema, and with VACUUM.

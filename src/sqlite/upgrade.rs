@@ -88,7 +88,13 @@ fn check(conn: &Connection, from: i64, to: i64, progress: &mut dyn FnMut(u64) ->
     let mut checker = Checker::new(None);
     let mut at = from;
     while at <= to {
-        let next = feed(conn, true, &mut checker, Order::Position, (at, to), &mut |_| ())?;
+        let next = snapshot(conn, || {
+            // Rows that were written anew meanwhile are placed anew under the write lock, and all checked there.
+            if crate_layout::is_stale(conn)? {
+                return Ok(None);
+            }
+            feed(conn, true, &mut checker, Order::Position, (at, to), &mut |_| ())
+        })?;
         let end = next.map_or(to, |next| next - 1);
         if checker.findings.breaks_total > 0 {
             return Err(broken(conn, &checker.findings));
