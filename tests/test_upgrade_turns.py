@@ -213,3 +213,19 @@ def test_rows_that_go_while_the_chains_are_checked_stop_the_upgrade(file: Path) 
         agent_store.open(file, progress=remove)
     with agent_store.open(file, read_only=True) as store:
         assert [(found.kind, found.seq) for found in store.verify().breaks] == [("gap", 3)] * 8
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_who_opens_waits_for_a_lock_that_shuts_out_readers_too(file: Path, read_only: bool) -> None:
+    # So it is for a moment whenever a process opens a file first, closes it last or recovers it.
+    with crate.Session("python", file) as session, Opener(file, read_only=read_only, held=True) as opener:
+        session.ask("PRAGMA journal_mode = DELETE")
+        session.ask("BEGIN EXCLUSIVE")
+        opener.next("ready")
+        opener.go_on()
+        with pytest.raises(TimeoutError):
+            opener.next("opened", "error", within=0.3)
+        with pytest.raises(BusyError, match=r"gave up after 0\.[1-9]"):
+            agent_store.open(file, read_only=read_only, timeout=0.1)
+        session.ask("COMMIT")
+        assert "opened" in opener.next("opened", "error")

@@ -30,7 +30,7 @@ pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Res
         }
         Ok((Conn { sqlite, heads: Heads::default(), layout }, role))
     };
-    match look(Role::ReadOnly) {
+    match patience.repeat(|| look(Role::ReadOnly)) {
         Err(Error::CannotOpen(_) | Error::ReadOnly(_)) if !has_wal(path) => look(Role::Immutable),
         other => other,
     }
@@ -49,8 +49,11 @@ pub fn to_write(
     progress: upgrade::Progress<'_>,
 ) -> Result<Conn> {
     long_enough(path)?;
-    let sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
-    let mut layout = layout::detect(&sqlite, patience)?;
+    let (sqlite, mut layout) = patience.repeat(|| {
+        let sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
+        let layout = layout::detect(&sqlite, patience)?;
+        Ok((sqlite, layout))
+    })?;
     if layout == Layout::Nothing {
         patience.retry("the write lock of the file", || sqlite.execute_batch("BEGIN IMMEDIATE"))?;
         // Another process may have made the store meanwhile.

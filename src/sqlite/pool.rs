@@ -158,12 +158,14 @@ impl Pool {
         // From here on the loan is counted: the lease gives it back, with a connection or without.
         let mut lease = Lease { pool: Arc::clone(self), conn: idle, writer: false };
         if lease.conn.is_none() {
-            let sqlite = connection::open(path, self.reader_role, self.settings.durability, patience)?;
-            let layout = layout::detect(&sqlite, patience)?;
-            if layout == Layout::Crate {
-                snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
-            }
-            lease.conn = Some(Conn { sqlite, heads: Heads::default(), layout });
+            lease.conn = Some(patience.repeat(|| {
+                let sqlite = connection::open(path, self.reader_role, self.settings.durability, patience)?;
+                let layout = layout::detect(&sqlite, patience)?;
+                if layout == Layout::Crate {
+                    snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
+                }
+                Ok(Conn { sqlite, heads: Heads::default(), layout })
+            })?);
         }
         Ok(lease)
     }

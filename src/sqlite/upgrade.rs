@@ -36,18 +36,18 @@ pub fn run(conn: &Connection, path: &Path, patience: &mut Patience<'_>, progress
 
 fn attempt(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
     patience.restart();
-    let Some(checked) = snapshot(conn, || {
-        if layout::detect(conn, patience)? == Layout::Compact {
-            return Ok(None);
-        }
-        crate_layout::install(conn, patience)?;
-        refuse(conn)?;
-        Ok(Some(last(conn)?))
-    })?
-    else {
-        return Ok(());
-    };
-    check(conn, 1, checked, &mut |done| progress(done, checked.unsigned_abs() * 2))?;
+    let checked = patience.repeat(|| {
+        snapshot(conn, || {
+            if layout::detect(conn, patience)? == Layout::Compact {
+                return Ok(None);
+            }
+            crate_layout::install(conn, patience)?;
+            refuse(conn)?;
+            Ok(Some(last(conn)?))
+        })
+    })?;
+    let Some(checked) = checked else { return Ok(()) };
+    check(conn, 1, checked, patience, &mut |done| progress(done, checked.unsigned_abs() * 2))?;
     patience.restart();
     patience.retry("the write lock of the file, held by a program of the crate's", || {
         conn.execute_batch("BEGIN IMMEDIATE")
@@ -59,7 +59,7 @@ fn attempt(conn: &Connection, patience: &mut Patience<'_>, progress: Progress<'_
     refuse(conn)?;
     let all = last(conn)?;
     let total = checked.unsigned_abs() + all.unsigned_abs();
-    check(conn, if moved { 1 } else { checked + 1 }, all, &mut |_| patience.ask())?;
+    check(conn, if moved { 1 } else { checked + 1 }, all, patience, &mut |_| Ok(()))?;
     conn.execute_batch("DROP VIEW IF EXISTS temp._agent_store_meta")?;
     conn.execute_batch(sql::TABLES)?;
     conn.execute(COPY_LOGS, ())?;
@@ -84,16 +84,27 @@ fn last(conn: &Connection) -> Result<i64> {
 }
 
 /// Check the chains at positions `from..=to`; the first break is the error.
-fn check(conn: &Connection, from: i64, to: i64, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+fn check(
+    conn: &Connection,
+    from: i64,
+    to: i64,
+    patience: &mut Patience<'_>,
+    progress: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<()> {
     let mut checker = Checker::new(None);
     let mut at = from;
     while at <= to {
-        let next = snapshot(conn, || {
-            // Rows that were written anew meanwhile are placed anew under the write lock, and all checked there.
-            if crate_layout::is_stale(conn)? {
-                return Ok(None);
-            }
-            feed(conn, true, &mut checker, Order::Position, (at, to), &mut |_| ())
+        patience.restart();
+        patience.ask()?;
+        // Busy is what begins a read; once it has begun, the checker has every row once.
+        let next = patience.repeat(|| {
+            snapshot(conn, || {
+                // Rows that were written anew meanwhile are placed anew under the write lock, and all checked there.
+                if crate_layout::is_stale(conn)? {
+                    return Ok(None);
+                }
+                feed(conn, true, &mut checker, Order::Position, (at, to), &mut |_| ())
+            })
         })?;
         let end = next.map_or(to, |next| next - 1);
         if checker.findings.breaks_total > 0 {

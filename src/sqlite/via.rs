@@ -1,6 +1,5 @@
 //! Where a read runs: on a connection of its own, or inside a transaction that is open.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::pool::{Conn, Pool};
 use super::read::snapshot;
 use super::transaction::Transaction;
 use super::wait::{Check, Patience};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 pub struct Via<'a> {
     pool: &'a Arc<Pool>,
@@ -37,20 +36,10 @@ impl<'a> Via<'a> {
         let patience = Patience::new(self.timeout, self.check);
         let mut lease = self.pool.reader(&patience)?;
         let conn = lease.conn()?;
-        let nap = Cell::new(Duration::from_micros(200));
-        loop {
-            let result = match conn.layout {
-                Layout::Compact => read(conn),
-                Layout::Crate | Layout::Nothing => read_crate(conn, &patience, &mut read),
-            };
-            match result {
-                Err(Error::Busy { what, waited }) if waited.is_zero() => {
-                    std::thread::sleep(nap.get().min(patience.left(&what)?));
-                    nap.set((nap.get() * 2).min(Duration::from_millis(10)));
-                }
-                other => return other,
-            }
-        }
+        patience.repeat(|| match conn.layout {
+            Layout::Compact => read(conn),
+            Layout::Crate | Layout::Nothing => read_crate(conn, &patience, &mut read),
+        })
     }
 }
 

@@ -55,13 +55,27 @@ impl<'a> Patience<'a> {
         let mut nap = SHORTEST_NAP;
         loop {
             match op() {
-                Err(error) if is_busy(&error) => {
-                    let left = self.left(what)?;
-                    std::thread::sleep(nap.min(left));
-                    nap = (nap * 2).min(LONGEST_NAP);
-                }
+                Err(error) if is_busy(&error) => self.nap(what, &mut nap)?,
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// As `retry`, for what is made of several statements and may be done over: any of them can be busy while another
+    /// process opens the file first, closes it last, or recovers it. What `op` itself waited for in vain stays an error.
+    pub fn repeat<T>(&self, mut op: impl FnMut() -> Result<T>) -> Result<T> {
+        let mut nap = SHORTEST_NAP;
+        loop {
+            match op() {
+                Err(Error::Busy { what, waited }) if waited.is_zero() => self.nap(&what, &mut nap)?,
+                other => return other,
+            }
+        }
+    }
+
+    fn nap(&self, what: &str, nap: &mut Duration) -> Result<()> {
+        std::thread::sleep((*nap).min(self.left(what)?));
+        *nap = (*nap * 2).min(LONGEST_NAP);
+        Ok(())
     }
 }
