@@ -6,6 +6,11 @@ VENV := build/venv/bin
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE-MIT LICENSE-APACHE \
 	$(shell find .cargo src python -not -path '*/__pycache__*')
 
+# The published crate as a command of its own, for the tests to meet.
+PEER := target/crate_peer/release/crate-peer
+# Started there, cargo sees that folder's configuration first. Its SQLite is compiled once for all of these.
+IN_PEER = cd tests/crate_peer && CARGO_TARGET_DIR=$(CURDIR)/target/crate_peer
+
 # One for all: what cargo has compiled for the tests or the last wheel is not compiled again.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export PYO3_PYTHON := $(CURDIR)/$(TOOLS)/python
@@ -26,7 +31,7 @@ build: build/wheel.stamp ## Build the sdist, and from it the wheel
 demo: build/demo.stamp ## Writers append real text to one store, which is verified, altered and caught (make demo FILE=path)
 	build/demo/bin/python examples/demo.py $(if $(FILE),"$(FILE)")
 
-test: build/venv.stamp ## Run the Rust tests, and the Python tests on the installed wheel (make test ARGS='-k name')
+test: build/venv.stamp $(PEER) ## Run the Rust tests, and the Python tests on the installed wheel (make test ARGS='-k name')
 	cargo test --locked --no-default-features
 	$(VENV)/pytest $(ARGS)
 
@@ -34,6 +39,8 @@ lint: build/venv.stamp ## Check layout, lints, types, the stub and the exported 
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	$(IN_PEER) cargo fmt --check
+	$(IN_PEER) cargo clippy --locked --release -- -D warnings
 	$(TOOLS)/ruff check
 	$(TOOLS)/ruff format --check
 	$(VENV)/mypy $(wildcard python/agent_store tests benches examples)
@@ -43,6 +50,7 @@ lint: build/venv.stamp ## Check layout, lints, types, the stub and the exported 
 
 format: build/tools.stamp ## Lay out the sources and mend what can be mended by itself
 	cargo fmt
+	$(IN_PEER) cargo fmt
 	$(TOOLS)/ruff check --fix
 	$(TOOLS)/ruff format
 
@@ -86,4 +94,8 @@ build/demo.stamp: build/wheel.stamp
 	rm -rf build/demo
 	$(TOOLS)/python -m venv --without-pip build/demo
 	$(TOOLS)/python -m pip --python build/demo install --quiet "$$(echo build/wheel/*.whl)[cli]"
+	touch $@
+
+$(PEER): $(shell find tests/crate_peer -type f -not -path '*/target/*')
+	$(IN_PEER) cargo build --locked --release
 	touch $@

@@ -95,6 +95,7 @@ impl From<rusqlite::Error> for Error {
         };
         if let rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::Utf8Error(..)
         | rusqlite::Error::IntegralValueOutOfRange(..) = error
         {
             return Self::malformed(text);

@@ -3,15 +3,15 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import agent_store
+import crate
 from agent_store.errors import ChainBroken, ReadOnlyStore, UnsupportedFormat
+from crate import sql
 
 DATA = Path(__file__).parent / "data"
 FACTS: dict[str, Any] = json.loads((DATA / "crate-0.1.2.json").read_text())
@@ -22,15 +22,6 @@ HEADS = sorted((log["stream"], log["writer"], log["head_seq"], log["head_hash"])
 def file(path: Path) -> Path:
     shutil.copy(DATA / "crate-0.1.2.db", path)
     return path
-
-
-def sql(path: Path, *statements: str) -> None:
-    """Run statements with Python's SQLite, in a process of its own."""
-    code = (
-        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
-        "[c.execute(s) for s in sys.argv[2:]]; c.close()"
-    )
-    subprocess.run([sys.executable, "-c", code, path, *statements], check=True)
 
 
 def digest(path: Path) -> str:
@@ -139,6 +130,8 @@ def test_a_forged_prev_hash_is_found(file: Path) -> None:
         ("CREATE INDEX mine ON _agent_store_log (seq)", "index mine"),
         ("CREATE TRIGGER mine AFTER INSERT ON _agent_store_log BEGIN SELECT 1; END", "trigger mine"),
         ("CREATE VIEW mine AS SELECT * FROM _agent_store_log", "view mine"),
+        ("CREATE INDEX mine ON _agent_store_meta (ival)", "index mine"),
+        ("CREATE TRIGGER mine AFTER INSERT ON _agent_store_meta BEGIN SELECT 1; END", "trigger mine"),
         (
             "CREATE TABLE mine (a, b, c, FOREIGN KEY (a, b, c) REFERENCES _agent_store_log (stream, writer, seq))",
             "foreign key of table mine",
@@ -151,3 +144,81 @@ def test_what_the_host_hung_on_the_table_is_named(file: Path, statement: str, na
     with pytest.raises(UnsupportedFormat, match=named):
         agent_store.open(file)
     assert digest(file) == before
+
+
+@pytest.mark.parametrize(
+    ("stream", "named"),
+    [
+        ("CAST('s' AS BLOB)", 'stream of type Blob and the writer "w"'),
+        ("CAST(x'61ff62' AS TEXT)", 'stream "a\ufffdb" and the writer "w"'),
+        ("'s' || hex(zeroblob(40000))", r'stream "s0{39}"… of 80001 bytes and the writer "w"'),
+    ],
+)
+def test_names_that_cannot_be_kept_are_refused(file: Path, stream: str, named: str) -> None:
+    with agent_store.open(":memory:") as store:
+        content_hash = store.log("s", "w").append(b"x").content_hash.hex()
+    sql(file, f"INSERT INTO _agent_store_log VALUES ({stream}, 'w', 1, NULL, x'{content_hash}', x'78')")
+    before = digest(file)
+    with pytest.raises(UnsupportedFormat, match=named) as refused:
+        agent_store.open(file)
+    assert len(str(refused.value)) < 300
+    assert digest(file) == before
+    with agent_store.open(file, read_only=True) as opened:
+        assert opened.position() == 121
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ("'k', -1", "holds 'k' with -1"),
+        ("'k', 1.5", "holds 'k' with 1.5"),
+        ("'k', 'x'", "holds 'k' with 'x'"),
+        ("NULL, 1", "holds NULL with 1"),
+        ("'_agent_store.id', 1", "holds '_agent_store.id' with 1"),
+    ],
+)
+def test_generations_that_no_store_may_have_are_refused(file: Path, row: str, named: str) -> None:
+    sql(file, f"INSERT INTO _agent_store_meta VALUES ({row})")
+    before = digest(file)
+    with pytest.raises(UnsupportedFormat, match=named):
+        agent_store.open(file)
+    assert digest(file) == before
+    with agent_store.open(file, read_only=True) as store:
+        check(store)
+
+
+def test_a_counter_that_the_crate_set_past_the_largest_integer_is_refused(file: Path) -> None:
+    crate.run("set", file, "k", 2**63)
+    with pytest.raises(UnsupportedFormat, match="'k' with -9223372036854775808"):
+        agent_store.open(file)
+
+
+@pytest.mark.parametrize("dropped", ["_agent_store_log", "_agent_store_meta", None])
+def test_a_file_with_one_of_the_two_tables_or_both_empty(file: Path, dropped: str | None) -> None:
+    if dropped is None:
+        sql(file, "DELETE FROM _agent_store_log", "DELETE FROM _agent_store_meta")
+    else:
+        sql(file, f"DROP TABLE {dropped}")
+    entries = 120 if dropped == "_agent_store_meta" else 0
+    counters = FACTS["generations"] if dropped == "_agent_store_log" else {}
+    for read_only in (True, False):
+        with agent_store.open(file, read_only=read_only) as store:
+            assert store.position() == entries
+            assert store.verify().entries_hold == entries
+            assert store.verify().holds
+            assert {key: store.generation(key).current() for key in FACTS["generations"]} == {
+                key: counters.get(key, 0) for key in FACTS["generations"]
+            }
+
+
+def test_a_reader_sees_the_tables_that_the_crate_makes_later(file: Path) -> None:
+    sql(file, "DROP TABLE _agent_store_log")
+    with agent_store.open(file, read_only=True) as store:
+        assert store.position() == 0
+        crate.append(file, "s", "w", [b"1", b"2"])
+        assert [entry.payload for entry in store.log("s", "w").entries()] == [b"1", b"2"]
+    sql(file, "DROP TABLE _agent_store_meta")
+    with agent_store.open(file, read_only=True) as store:
+        assert store.generation("report").current() == 0
+        crate.run("set", file, "report", 3)
+        assert store.generation("report").current() == 3

@@ -7,6 +7,7 @@ use super::crate_layout;
 use super::layout::{self, Layout};
 use super::pool::{Conn, Settings};
 use super::read::snapshot;
+use super::turn;
 use super::upgrade;
 use super::wait::Patience;
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Res
         let layout = layout::detect(&sqlite, patience)?;
         match layout {
             Layout::Compact => {}
-            Layout::Crate => snapshot(&sqlite, || crate_layout::install(&sqlite))?,
+            Layout::Crate => snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?,
             Layout::Nothing => {
                 return Err(Error::Unsupported(format!(
                     "{} holds no store; open it without read_only to make one in it",
@@ -28,10 +29,10 @@ pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Res
         }
         Ok((Conn::new(sqlite, layout)?, role))
     };
-    patience.again(|| match look(Role::ReadOnly) {
+    match patience.repeat(|| look(Role::ReadOnly)) {
         Err(Error::CannotOpen(_) | Error::ReadOnly(_)) if !has_wal(path) => look(Role::Immutable),
         other => other,
-    })
+    }
 }
 
 fn has_wal(path: &Path) -> bool {
@@ -47,24 +48,27 @@ pub fn to_write(
     progress: upgrade::Progress<'_>,
 ) -> Result<Conn> {
     long_enough(path)?;
-    let mut conn = patience.again(|| {
+    let (sqlite, mut layout) = patience.repeat(|| {
         let sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
-        let mut layout = layout::detect(&sqlite, patience)?;
-        if layout == Layout::Nothing {
-            patience.retry("the write lock of the file", || sqlite.execute_batch("BEGIN IMMEDIATE"))?;
-            // Another process may have made the store meanwhile.
-            layout = layout::detect(&sqlite, patience)?;
-            if layout == Layout::Nothing {
-                layout::create(&sqlite)?;
-                layout = Layout::Compact;
-            }
-            sqlite.execute_batch("COMMIT")?;
-        }
-        Conn::new(sqlite, layout)
+        let layout = layout::detect(&sqlite, patience)?;
+        Ok((sqlite, layout))
     })?;
-    if conn.layout == Layout::Crate {
-        upgrade::run(&conn, patience, progress)?;
+    if layout == Layout::Nothing {
+        patience.retry("the write lock of the file", || sqlite.execute_batch("BEGIN IMMEDIATE"))?;
+        // Another process may have made the store meanwhile.
+        layout = layout::detect(&sqlite, patience)?;
+        if layout == Layout::Nothing {
+            layout::create(&sqlite)?;
+            layout = Layout::Compact;
+        }
+        sqlite.execute_batch("COMMIT")?;
+    }
+    let mut conn = Conn::new(sqlite, layout)?;
+    if layout == Layout::Crate {
+        upgrade::run(&conn, path, patience, progress)?;
         conn.layout = Layout::Compact;
+    } else {
+        turn::clear(path);
     }
     Ok(conn)
 }

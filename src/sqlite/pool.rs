@@ -166,12 +166,14 @@ impl Pool {
         // From here on the loan is counted: the lease gives it back, with a connection or without.
         let mut lease = Lease { pool: Arc::clone(self), conn: idle, writer: false };
         if lease.conn.is_none() {
-            let sqlite = connection::open(path, self.reader_role, self.settings.durability, patience)?;
-            let layout = layout::detect(&sqlite, patience)?;
-            if layout == Layout::Crate {
-                snapshot(&sqlite, || crate_layout::install(&sqlite))?;
-            }
-            lease.conn = Some(Conn::new(sqlite, layout)?);
+            lease.conn = Some(patience.repeat(|| {
+                let sqlite = connection::open(path, self.reader_role, self.settings.durability, patience)?;
+                let layout = layout::detect(&sqlite, patience)?;
+                if layout == Layout::Crate {
+                    snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
+                }
+                Conn::new(sqlite, layout)
+            })?);
         }
         Ok(lease)
     }

@@ -1,88 +1,82 @@
 //! A file of the crate's becomes one of ours, in one transaction.
 //!
 //! Its chains are checked first, without the write lock, and under it only what came since. Whoever opens the file
-//! meanwhile finds a mark in it and waits for the end, however long that takes.
+//! meanwhile waits for its turn.
 
-use rusqlite::{Connection, OptionalExtension};
+use std::path::Path;
+
+use rusqlite::Connection;
 
 use super::feed::{Order, feed};
 use super::layout::{self, Layout};
 use super::pool::Conn;
 use super::read::snapshot;
+use super::refuse::refuse;
+use super::turn::Turn;
 use super::wait::Patience;
 use super::work::CHUNK;
 use super::{crate_layout, sql};
 use crate::checker::Checker;
-use crate::error::{Error, Result, is_busy};
+use crate::error::{Error, Result};
 use crate::findings::Findings;
 
-/// Stream and writer of an evidence leaf, bytes.
-const LONGEST_NAMES: i64 = 65_400;
-const MARK: &str = "INSERT OR IGNORE INTO main._agent_store_meta (key, ival) VALUES ('_agent_store.upgrading', 1)";
-const UNMARK: &str = "DELETE FROM main._agent_store_meta WHERE key = '_agent_store.upgrading'";
-const MARKED: &str = "SELECT 1 FROM main._agent_store_meta WHERE key = '_agent_store.upgrading'";
 const COPY_LOGS: &str = "INSERT INTO main._agent_store_logs (id, stream, writer) SELECT id, stream, writer FROM temp._agent_store_logs ORDER BY id";
 const COPY_ENTRIES: &str = "INSERT INTO main._agent_store_entries (position, log, seq, content_hash, payload)
 SELECT position, log, seq, content_hash, payload FROM temp._agent_store_entries WHERE position BETWEEN ?1 AND ?2 ORDER BY position";
-/// Whatever of the host's hangs on the crate's table: DROP would take it along.
-const HOSTS: &str = r#"
-SELECT type || ' ' || name FROM main.sqlite_schema
-WHERE (tbl_name = '_agent_store_log' AND type IN ('index', 'trigger') AND sql IS NOT NULL)
-    OR (type = 'view' AND instr(lower(sql), '_agent_store_log') > 0)
-UNION ALL
-SELECT 'foreign key of table ' || tables.name FROM main.sqlite_schema AS tables, pragma_foreign_key_list(tables.name, 'main') AS keys
-WHERE tables.type = 'table' AND lower(keys."table") = '_agent_store_log'"#;
-
 /// Told how many of how many steps are done; an error ends the upgrade, and the file is as it was.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
-pub fn run(conn: &Conn, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
+pub fn run(conn: &Conn, path: &Path, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
+    let _turn = Turn::take(path, patience)?;
     let result = attempt(conn, patience, progress);
-    let conn = &conn.sqlite;
-    if !conn.is_autocommit() {
-        conn.execute_batch("ROLLBACK")?;
+    if !conn.sqlite.is_autocommit() {
+        conn.sqlite.execute_batch("ROLLBACK")?;
     }
-    if result.is_err() {
-        // Nobody is to wait for an upgrade that is not under way. Without the table there is no mark either.
-        let _ = conn.execute(UNMARK, ());
-    }
-    crate_layout::remove(conn)?;
+    crate_layout::remove(&conn.sqlite)?;
     result
 }
 
-fn attempt(whole_conn: &Conn, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
-    let conn = &whole_conn.sqlite;
-    let checked = snapshot(conn, || {
-        crate_layout::install(conn)?;
-        refuse(conn)?;
-        last(conn)
+fn attempt(lent: &Conn, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
+    let conn = &lent.sqlite;
+    patience.restart();
+    let checked = patience.repeat(|| {
+        snapshot(conn, || {
+            if layout::detect(conn, patience)? == Layout::Compact {
+                return Ok(None);
+            }
+            crate_layout::install(conn, patience)?;
+            refuse(conn)?;
+            Ok(Some(last(conn)?))
+        })
     })?;
-    check(whole_conn, 1, checked, &mut |done| progress(done, checked.unsigned_abs() * 2))?;
-    mark(conn, patience)?;
-    lock(conn, patience)?;
+    let Some(checked) = checked else { return Ok(()) };
+    check(lent, 1, checked, patience, &mut |done| progress(done, checked.unsigned_abs() * 2))?;
+    patience.restart();
+    patience.retry("the write lock of the file, held by a program of the crate's", || {
+        conn.execute_batch("BEGIN IMMEDIATE")
+    })?;
     if layout::detect(conn, patience)? == Layout::Compact {
         return Ok(());
     }
+    let moved = crate_layout::refresh(conn, patience)?;
     refuse(conn)?;
-    let moved = crate_layout::refresh(conn)?;
     let all = last(conn)?;
     let total = checked.unsigned_abs() + all.unsigned_abs();
-    check(whole_conn, if moved { 1 } else { checked + 1 }, all, &mut |_| Ok(()))?;
+    check(lent, if moved { 1 } else { checked + 1 }, all, patience, &mut |_| Ok(()))?;
     conn.execute_batch("DROP VIEW IF EXISTS temp._agent_store_meta")?;
     conn.execute_batch(sql::TABLES)?;
     conn.execute(COPY_LOGS, ())?;
-    let mut from = 1;
+    let (mut from, mut copied) = (1, 0);
     while from <= all {
         let to = from.saturating_add(CHUNK - 1).min(all);
-        conn.prepare_cached(COPY_ENTRIES)?.execute([from, to])?;
+        copied += conn.prepare_cached(COPY_ENTRIES)?.execute([from, to])?;
         progress(checked.unsigned_abs() + to.unsigned_abs(), total)?;
         from = to + 1;
     }
-    whole(conn)?;
+    whole(conn, copied as u64, all.unsigned_abs())?;
     // A trigger on a name that temporary tables bear too would be made on those.
     crate_layout::remove(conn)?;
     conn.execute_batch("DROP TABLE IF EXISTS main._agent_store_log")?;
-    conn.execute(UNMARK, ())?;
     conn.execute_batch(sql::GUARDS)?;
     conn.execute_batch("COMMIT")?;
     Ok(())
@@ -92,35 +86,29 @@ fn last(conn: &Connection) -> Result<i64> {
     Ok(conn.query_row("SELECT coalesce(max(position), 0) FROM temp._agent_store_entries", (), |row| row.get(0))?)
 }
 
-/// What would be lost or could not be kept.
-fn refuse(conn: &Connection) -> Result<()> {
-    let hosts = conn.prepare(HOSTS)?.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-    if !hosts.is_empty() {
-        return Err(Error::Unsupported(format!(
-            "the upgrade of the crate's table _agent_store_log would take along what hangs on it: {}; \
-             drop it first, and make it anew on _agent_store_entries where that serves",
-            hosts.join(", ")
-        )));
-    }
-    let long = "SELECT stream, writer FROM temp._agent_store_logs
-        WHERE length(CAST(stream AS BLOB)) + length(CAST(writer AS BLOB)) > ?1 OR typeof(stream) <> 'text' OR typeof(writer) <> 'text'";
-    let name: Option<(String, String)> =
-        conn.query_row(long, [LONGEST_NAMES], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    match name {
-        None => Ok(()),
-        Some((stream, writer)) => Err(Error::Unsupported(format!(
-            "stream {stream:.40?}… and writer {writer:.40?}… must be text, together at most 65,400 bytes, to be upgraded; \
-             open the file with read_only=True"
-        ))),
-    }
-}
-
 /// Check the chains at positions `from..=to`; the first break is the error.
-fn check(conn: &Conn, from: i64, to: i64, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+fn check(
+    conn: &Conn,
+    from: i64,
+    to: i64,
+    patience: &mut Patience<'_>,
+    progress: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<()> {
     let mut checker = Checker::new(None);
     let mut at = from;
     while at <= to {
-        let next = feed(conn, true, &mut checker, Order::Position, (at, to), &mut |_| ())?;
+        patience.restart();
+        patience.ask()?;
+        // Busy is what begins a read; once it has begun, the checker has every row once.
+        let next = patience.repeat(|| {
+            snapshot(&conn.sqlite, || {
+                // Rows that were written anew meanwhile are placed anew under the write lock, and all checked there.
+                if crate_layout::is_stale(&conn.sqlite)? {
+                    return Ok(None);
+                }
+                feed(conn, true, &mut checker, Order::Position, (at, to), &mut |_| ())
+            })
+        })?;
         let end = next.map_or(to, |next| next - 1);
         let findings = checker.findings();
         if findings.breaks_total > 0 {
@@ -149,49 +137,18 @@ fn broken(conn: &Connection, findings: &Findings) -> Error {
     }
 }
 
-/// Say in the file that it is being upgraded.
-fn mark(conn: &Connection, patience: &Patience<'_>) -> Result<()> {
-    patience.retry("the write lock of the file", || {
-        conn.execute_batch("BEGIN IMMEDIATE")?;
-        let marked =
-            conn.query_row("SELECT type FROM main.sqlite_schema WHERE name = '_agent_store_log'", (), |row| row.get(0));
-        if marked.optional()?.is_none_or(|kind: String| kind == "table") {
-            conn.execute_batch(
-                "CREATE TABLE IF NOT EXISTS main._agent_store_meta (key TEXT PRIMARY KEY, ival INTEGER NOT NULL)",
-            )?;
-            conn.execute(MARK, ())?;
-        }
-        conn.execute_batch("COMMIT")
-    })
-}
-
-/// Take the write lock; the time that another's upgrade holds it is not counted.
-fn lock(conn: &Connection, patience: &mut Patience<'_>) -> Result<()> {
-    loop {
-        match conn.execute_batch("BEGIN IMMEDIATE") {
-            Err(error) if is_busy(&error) => {
-                if conn.prepare_cached(MARKED)?.exists(()).unwrap_or(false) {
-                    patience.restart();
-                }
-                let left = patience.left("the write lock of the file, held by a program of the crate's")?;
-                std::thread::sleep(left.min(std::time::Duration::from_millis(5)));
-            }
-            other => return Ok(other?),
-        }
-    }
-}
-
 /// Every row of the crate's table must have come along.
-fn whole(conn: &Connection) -> Result<()> {
+fn whole(conn: &Connection, copied: u64, placed: u64) -> Result<()> {
     let has = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = '_agent_store_log'";
     if conn.query_row(has, (), |row| row.get::<_, i64>(0))? == 0 {
         return Ok(());
     }
-    let sql = "SELECT (SELECT count(*) FROM main._agent_store_log) - (SELECT count(*) FROM main._agent_store_entries)";
-    match conn.query_row(sql, (), |row| row.get::<_, i64>(0))? {
-        0 => Ok(()),
-        missing => Err(Error::Corrupt(format!(
-            "{missing} rows of _agent_store_log have no place in any chain: verify the file with read_only=True"
-        ))),
+    let rows: i64 = conn.query_row("SELECT count(*) FROM main._agent_store_log", (), |row| row.get(0))?;
+    if (copied, placed) == (rows.unsigned_abs(), rows.unsigned_abs()) {
+        return Ok(());
     }
+    Err(Error::Corrupt(format!(
+        "_agent_store_log has {rows} rows, of which {placed} have a place in a chain and {copied} were found there: \
+         verify the file with read_only=True"
+    )))
 }

@@ -34,9 +34,9 @@ impl<'a> Via<'a> {
             return transaction.with(|conn| read(conn));
         }
         let patience = Patience::new(self.timeout, self.check);
-        let mut lease = patience.again(|| self.pool.reader(&patience))?;
+        let mut lease = self.pool.reader(&patience)?;
         let conn = lease.conn()?;
-        patience.again(|| match conn.layout {
+        patience.repeat(|| match conn.layout {
             Layout::Compact => read(conn),
             Layout::Crate | Layout::Nothing => read_crate(conn, &patience, &mut read),
         })
@@ -54,7 +54,7 @@ fn read_crate<T>(conn: &mut Conn, patience: &Patience<'_>, read: &mut impl FnMut
         if now == Layout::Compact {
             return Ok((now, None));
         }
-        crate_layout::refresh(sqlite)?;
+        crate_layout::refresh(sqlite, patience)?;
         Ok((now, Some(read(conn)?)))
     })?;
     if let Some(result) = result {

@@ -29,47 +29,53 @@ impl<'a> Patience<'a> {
     /// What is left of the timeout; `Busy` when nothing is.
     pub fn left(&self, what: &str) -> Result<Duration> {
         let waited = self.begun.elapsed();
-        if self.asked.get().elapsed() >= ASK {
-            (self.check)()?;
-            self.asked.set(Instant::now());
-        }
+        self.ask()?;
         match self.timeout.checked_sub(waited) {
             Some(left) if !left.is_zero() => Ok(left.min(ASK)),
             _ => Err(Error::Busy { what: what.to_owned(), waited }),
         }
     }
 
-    /// The time spent from here on is not counted: others' progress was being waited for, not their lock.
+    /// An error where the caller was told to stop.
+    pub fn ask(&self) -> Result<()> {
+        if self.asked.get().elapsed() >= ASK {
+            (self.check)()?;
+            self.asked.set(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// The time spent so far is not counted: it went by in work, of ours or of others, and not before a lock.
     pub fn restart(&mut self) {
         self.begun = Instant::now();
     }
 
-    /// Run `op` until it is not busy, napping in between.
+    /// Run `op` until it is not busy, napping in between, each nap twice the last.
     pub fn retry<T>(&self, what: &str, mut op: impl FnMut() -> rusqlite::Result<T>) -> Result<T> {
         let mut nap = SHORTEST_NAP;
         loop {
             match op() {
-                Err(error) if is_busy(&error) => nap = self.sleep(nap, what)?,
+                Err(error) if is_busy(&error) => self.nap(what, &mut nap)?,
                 other => return Ok(other?),
             }
         }
     }
 
-    /// The same for several statements in a row: anything that reads may be told busy, while another process recovers
-    /// the WAL, makes the file or is the last to close it. What has waited already is not run again.
-    pub fn again<T>(&self, mut op: impl FnMut() -> Result<T>) -> Result<T> {
+    /// As `retry`, for what is made of several statements and may be done over: any of them can be busy while another
+    /// process opens the file first, closes it last, or recovers it. What `op` itself waited for in vain stays an error.
+    pub fn repeat<T>(&self, mut op: impl FnMut() -> Result<T>) -> Result<T> {
         let mut nap = SHORTEST_NAP;
         loop {
             match op() {
-                Err(Error::Busy { what, waited }) if waited.is_zero() => nap = self.sleep(nap, &what)?,
+                Err(Error::Busy { what, waited }) if waited.is_zero() => self.nap(&what, &mut nap)?,
                 other => return other,
             }
         }
     }
 
-    /// The next nap: twice this one.
-    fn sleep(&self, nap: Duration, what: &str) -> Result<Duration> {
-        std::thread::sleep(nap.min(self.left(what)?));
-        Ok((nap * 2).min(LONGEST_NAP))
+    fn nap(&self, what: &str, nap: &mut Duration) -> Result<()> {
+        std::thread::sleep((*nap).min(self.left(what)?));
+        *nap = (*nap * 2).min(LONGEST_NAP);
+        Ok(())
     }
 }

@@ -4,8 +4,5 @@
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBSQLITE3_FLAGS");
     let flags = std::env::var("LIBSQLITE3_FLAGS").unwrap_or_default();
-    assert!(
-        flags.is_empty(),
-        "start cargo in tests/crate_peer: its SQLite must be built without {flags}"
-    );
+    assert!(flags.is_empty(), "start cargo in tests/crate_peer: its SQLite must be built without {flags}");
 }

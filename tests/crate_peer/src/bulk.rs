@@ -33,12 +33,7 @@ impl Payload {
 }
 
 /// Rows in turn over the writers.
-fn append_bulk(
-    db: &SqliteBackend,
-    rows: u64,
-    writers: &[String],
-    payload: &mut Payload,
-) -> Result<()> {
+fn append_bulk(db: &SqliteBackend, rows: u64, writers: &[String], payload: &mut Payload) -> Result<()> {
     let mut open = false;
     for (row, writer) in (0..rows).zip(writers.iter().cycle()) {
         if row % ROWS_A_COMMIT == 0 {
@@ -83,13 +78,7 @@ pub fn make(db: &SqliteBackend, rows: u64, logs: u64, bytes: usize) -> Result<()
 }
 
 /// `None` where the cell or the durability is not one of those in the usage.
-pub fn bench(
-    db: &SqliteBackend,
-    cell: &str,
-    rows: u64,
-    bytes: usize,
-    durability: &str,
-) -> Result<Option<bool>> {
+pub fn bench(db: &SqliteBackend, cell: &str, rows: u64, bytes: usize, durability: &str) -> Result<Option<bool>> {
     match durability {
         "normal" => synchronous(db, "NORMAL", 1)?,
         "full" => synchronous(db, "FULL", 2)?,

@@ -35,9 +35,7 @@ pub fn keep_appending(db: &SqliteBackend, stream: &str, writer: &str, seconds: f
         match WriterLog::append(db, stream, writer, format!("payload-{n}").as_bytes()) {
             Ok(entry) => {
                 appended += 1;
-                out::line(
-                    &json!({"n": n, "seq": entry.seq, "hash": out::hex(&entry.content_hash)}),
-                )?;
+                out::line(&json!({"n": n, "seq": entry.seq, "hash": out::hex(&entry.content_hash)}))?;
             }
             Err(error) => {
                 errors += 1;

@@ -64,12 +64,7 @@ fn run(args: &[&str], writing: Schema) -> Result<Option<bool>> {
         ["set", db, key, value] => counter::set(&open(db, writing)?, key, value.parse()?)?,
         ["current", db, key] => counter::current(&open(db, reading)?, key)?,
         ["make", db, rows, logs, bytes] => {
-            bulk::make(
-                &open(db, writing)?,
-                rows.parse()?,
-                logs.parse()?,
-                bytes.parse()?,
-            )?;
+            bulk::make(&open(db, writing)?, rows.parse()?, logs.parse()?, bytes.parse()?)?;
         }
         ["bench", db, cell, rows, bytes, ref durability @ ..] if durability.len() < 2 => {
             let durability = durability.first().copied().unwrap_or("normal");

@@ -28,10 +28,7 @@ pub fn unhex(text: &str) -> Result<Vec<u8>> {
     if text.len() % 2 == 1 {
         return Err("hex of odd length".into());
     }
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| Ok(digit(pair[0])? << 4 | digit(pair[1])?))
-        .collect()
+    text.as_bytes().chunks(2).map(|pair| Ok(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
 fn digit(byte: u8) -> Result<u8> {

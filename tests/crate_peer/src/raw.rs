@@ -30,10 +30,7 @@ fn answer(db: &SqliteBackend, line: &str) -> Result<Json> {
     // "query" is for the rest that gives rows: RETURNING, PRAGMA, WITH.
     if request["query"] == true || starts_with_select(sql) {
         let rows = db.query(sql, &params)?;
-        let rows: Vec<Vec<Json>> = rows
-            .iter()
-            .map(|row| row.iter().map(to_json).collect())
-            .collect();
+        let rows: Vec<Vec<Json>> = rows.iter().map(|row| row.iter().map(to_json).collect()).collect();
         return Ok(json!({"rows": rows}));
     }
     Ok(json!({"changes": db.exec(sql, &params)?}))

@@ -1,0 +1,73 @@
+//! One process at a time upgrades a file. Who comes meanwhile waits for the end, however long that takes.
+//!
+//! The turn is a lock on an empty file beside the database, which the system takes off when its holder is killed. It is
+//! never on the database itself: closing a descriptor of that drops SQLite's own locks. It says only who waits for whom;
+//! what keeps the upgrade whole is SQLite's write lock.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::wait::Patience;
+use crate::error::Result;
+
+const NAP: Duration = Duration::from_millis(10);
+
+pub struct Turn {
+    path: PathBuf,
+    file: File,
+}
+
+impl Turn {
+    /// `None` where no such file can be made or locked: two upgrades then meet at SQLite's lock, bound by their timeouts.
+    pub fn take(database: &Path, patience: &Patience<'_>) -> Result<Option<Self>> {
+        let path = beside(database);
+        loop {
+            let Ok(file) = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path) else {
+                return Ok(None);
+            };
+            loop {
+                match file.try_lock() {
+                    Ok(()) => break,
+                    Err(TryLockError::WouldBlock) => {
+                        patience.ask()?;
+                        std::thread::sleep(NAP);
+                    }
+                    Err(TryLockError::Error(_)) => return Ok(None),
+                }
+            }
+            // The holder before us removed the file that we waited on; the next to come would make another.
+            if same(&file, &path) {
+                return Ok(Some(Self { path, file }));
+            }
+        }
+    }
+}
+
+/// Who is killed leaves the file. The next upgrade takes it along; where there is none to come, whoever opens does.
+pub fn clear(database: &Path) {
+    let _ = fs::remove_file(beside(database));
+}
+
+fn beside(database: &Path) -> PathBuf {
+    // As SQLite does, which keeps its log beside the file that a link leads to.
+    let mut path = database.canonicalize().unwrap_or_else(|_| database.to_owned()).into_os_string();
+    path.push("-upgrade");
+    path.into()
+}
+
+fn same(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        // A child forked meanwhile has the descriptor too: closing ours alone would leave the lock with it.
+        let _ = self.file.unlock();
+    }
+}
