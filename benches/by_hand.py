@@ -1,7 +1,7 @@
 """The floor: what a competent Python developer writes by hand, with the sqlite3 module and the Rust crate's table.
 
-No hashing at all, rows ready-made, WAL, and the same `synchronous` as the store that it is measured against. It works on
-a file of its own: two SQLite libraries of one process never meet on one file.
+No hashing at all, rows ready-made, WAL, and the same `synchronous` as the store that it is measured against. It works
+on a file of its own: two SQLite libraries of one process never meet on one file.
 """
 
 import sqlite3
