@@ -7,18 +7,17 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 
-use super::block::By;
+use super::index::{Indexed, Keys, Run};
 use super::via::Via;
-use crate::checker::Row;
 use crate::error::{Error, Result};
 use crate::findings::{Break, Findings, Kind};
 
-const INDEX: &str = "SELECT agent_store_block(position, log, seq)
+const INDEX: &str = "SELECT agent_store_index(position, log, seq)
 FROM _agent_store_entries INDEXED BY sqlite_autoindex__agent_store_entries_1 WHERE log > ?1";
 /// Two statements: one for both would compare each row with the place where it began.
-const INDEX_OF_LOG: &str = "SELECT agent_store_block(position, log, seq)
+const INDEX_OF_LOG: &str = "SELECT agent_store_index(position, log, seq)
 FROM _agent_store_entries INDEXED BY sqlite_autoindex__agent_store_entries_1 WHERE log = ?1 AND seq > ?2";
 /// The whole index is looked through: it is not in order of position.
 pub const NEWEST_IN_INDEX: &str =
@@ -31,7 +30,7 @@ WHERE id <= ?1 ORDER BY stream, writer";
 
 /// Two sums that are equal where table and index have the same rows.
 pub struct Marks {
-    keys: [u64; 4],
+    pub keys: Keys,
     table: AtomicU64,
     index: AtomicU64,
     /// The index was found wrong already, or could not be read.
@@ -40,22 +39,12 @@ pub struct Marks {
 
 impl Marks {
     pub fn new() -> Self {
-        let random = RandomState::new();
-        let keys = std::array::from_fn(|number| random.hash_one(number));
-        Self { keys, table: AtomicU64::default(), index: AtomicU64::default(), reported: AtomicU64::default() }
-    }
-
-    /// Log, seq and position, mixed by multiplications to 128 bits, both halves of which count.
-    #[allow(clippy::cast_possible_truncation)]
-    pub fn of(&self, row: &Row<'_>) -> u64 {
-        let (log, seq, position) = (row.log.unwrap_or(0), row.seq.unwrap_or(0), row.position);
-        let [a, b, c, d] = self.keys;
-        let fold = |x: u64, y: u64| {
-            let product = u128::from(x) * u128::from(y);
-            (product as u64) ^ ((product >> 64) as u64)
-        };
-        let place = fold(log.cast_unsigned() ^ a, seq.cast_unsigned() ^ b);
-        fold(place ^ position.cast_unsigned() ^ c, d)
+        Self {
+            keys: Keys::random(),
+            table: AtomicU64::default(),
+            index: AtomicU64::default(),
+            reported: AtomicU64::default(),
+        }
     }
 
     pub fn table(&self, sum: u64) {
@@ -117,53 +106,35 @@ fn entries(
     findings: &mut Findings,
     step: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
-    let mut last = (i64::MIN, i64::MIN);
-    let mut sum = 0u64;
-    let mut walk = Walk { listed: i64::MIN, ahead: None, orphan: None, findings };
+    let mut walk = Walk { listed: i64::MIN, ahead: None, current: None, orphan: false, findings };
+    let mut indexed = Indexed::new(marks.keys, upto);
     loop {
         step()?;
-        let from = last;
-        let ended = via.read(|conn| {
+        let from = indexed.last;
+        let (read, more) = via.read(|conn| {
+            let (mut read, mut more) = match from {
+                Some((log, seq)) => conn.index.run(&conn.sqlite, INDEX_OF_LOG, (log, seq), indexed.next()),
+                None => (indexed.next(), Ok(false)),
+            };
+            if matches!(more, Ok(false)) {
+                let log = from.map_or(i64::MIN, |(log, _)| log);
+                (read, more) = conn.index.run(&conn.sqlite, INDEX, [log], read);
+            }
             let mut listed = conn.sqlite.prepare_cached(LOGS)?;
             let mut listed = listed.query([walk.listed, logs])?;
-            let mut out_of_order = false;
-            let mut row = |row: &Row<'_>| {
-                if out_of_order {
-                    return Ok(());
-                }
-                if row.position <= upto {
-                    sum = sum.wrapping_add(marks.of(row));
-                }
-                // Of another type: the table's row is found malformed.
-                let (Some(log), Some(seq)) = (row.log, row.seq) else { return Ok(()) };
-                if (log, seq) <= last {
-                    out_of_order = true;
-                    marks.reported.store(1, Ordering::Relaxed);
-                    walk.findings.report(whole(
-                        Kind::Index,
-                        format!("the index of _agent_store_entries is out of order at log {log}, seq {seq}"),
-                    ));
-                    return Ok(());
-                }
-                if row.position <= upto {
-                    if log != last.0 {
-                        let mut next = || Ok(listed.next()?.map(|row| row.get(0)).transpose()?);
-                        walk.log(log, seq, row.position, &mut next)?;
-                    }
-                    if walk.orphan == Some(log) {
-                        walk.findings.orphaned += 1;
-                    }
-                }
-                last = (log, seq);
-                Ok(())
-            };
-            let read = |sql, params: &[i64], row: &mut dyn FnMut(&Row<'_>) -> Result<()>| {
-                conn.blocks.read(&conn.sqlite, sql, params_from_iter(params), By::Read, row)
-            };
-            let more = read(INDEX_OF_LOG, &[from.0, from.1], &mut row)? || read(INDEX, &[from.0], &mut row)?;
-            Ok(out_of_order || !more || last == from)
+            for run in &read.logs {
+                walk.run(*run, &mut || Ok(listed.next()?.map(|row| row.get(0)).transpose()?))?;
+            }
+            Ok((read, more?))
         })?;
-        if ended {
+        indexed = read;
+        if indexed.out_of_order {
+            marks.reported.store(1, Ordering::Relaxed);
+            let (log, seq) = indexed.last.unwrap_or_default();
+            let detail = format!("the index of _agent_store_entries is out of order after log {log}, seq {seq}");
+            walk.findings.report(whole(Kind::Index, detail));
+        }
+        if !more || indexed.out_of_order || indexed.last == from {
             break;
         }
     }
@@ -176,7 +147,7 @@ fn entries(
     for log in walk.ahead.into_iter().chain(rest) {
         walk.findings.report_empty(log);
     }
-    marks.index.store(sum, Ordering::Relaxed);
+    marks.index.store(indexed.sum, Ordering::Relaxed);
     Ok(())
 }
 
@@ -186,13 +157,39 @@ struct Walk<'a> {
     listed: i64,
     /// Taken, and not yet met in the index.
     ahead: Option<i64>,
-    orphan: Option<i64>,
+    /// The log met last, and whether it is in the list.
+    current: Option<i64>,
+    orphan: bool,
     findings: &'a mut Findings,
 }
 
 impl Walk<'_> {
-    /// `log` has entries, the first of them `seq` at `position`; `next` gives the next id of the list.
-    fn log(&mut self, log: i64, seq: i64, position: i64, next: &mut dyn FnMut() -> Result<Option<i64>>) -> Result<()> {
+    /// Entries of a log; `next` gives the next id of the list.
+    fn run(&mut self, run: Run, next: &mut dyn FnMut() -> Result<Option<i64>>) -> Result<()> {
+        if self.current != Some(run.log) {
+            self.current = Some(run.log);
+            self.orphan = !self.is_listed(run.log, next)?;
+            if self.orphan {
+                self.findings.report(Break {
+                    kind: Kind::Orphan,
+                    log: Some(run.log),
+                    name: None,
+                    seq: Some(run.seq),
+                    position: Some(run.position),
+                    detail: format!(
+                        "entries of log {}, which is not in _agent_store_logs: nobody can say whose they are",
+                        run.log
+                    ),
+                });
+            }
+        }
+        if self.orphan {
+            self.findings.orphaned += run.count;
+        }
+        Ok(())
+    }
+
+    fn is_listed(&mut self, log: i64, next: &mut dyn FnMut() -> Result<Option<i64>>) -> Result<bool> {
         loop {
             if self.ahead.is_none() {
                 self.ahead = next()?;
@@ -208,21 +205,11 @@ impl Walk<'_> {
                 }
                 Some(id) if id == log => {
                     self.ahead = None;
-                    return Ok(());
+                    return Ok(true);
                 }
-                _ => break,
+                _ => return Ok(false),
             }
         }
-        self.orphan = Some(log);
-        self.findings.report(Break {
-            kind: Kind::Orphan,
-            log: Some(log),
-            name: None,
-            seq: Some(seq),
-            position: Some(position),
-            detail: format!("entries of log {log}, which is not in _agent_store_logs: nobody can say whose they are"),
-        });
-        Ok(())
     }
 }
 

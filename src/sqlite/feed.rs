@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::block::By;
+use super::block::{self, By};
 use super::pool::Conn;
 use super::rows;
 use crate::checker::{Checker, Lookup, Row, State};
@@ -55,7 +55,7 @@ pub fn feed(
     let params = [Some(from), Some(to), log];
     let params = rusqlite::params_from_iter(&params[..2 + usize::from(log.is_some())]);
     let mut last = from;
-    let more = conn.blocks.read(&conn.sqlite, sql, params, by, |row| {
+    let more = block::read(&conn.sqlite, &conn.blocks, sql, params, by, |row| {
         seen(row);
         last = if by == By::Seq { row.seq.unwrap_or(last) } else { row.position };
         checker.row(row, &conn.sqlite)

@@ -9,12 +9,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use super::block::Blocks;
+use super::block::Block;
 use super::connection::{self, Durability, Role};
 use super::crate_layout;
 use super::heads::Heads;
+use super::index::Indexed;
 use super::layout::{self, Layout};
 use super::read::snapshot;
+use super::taker::Taker;
 use super::wait::Patience;
 use crate::error::{Error, Result};
 
@@ -33,14 +35,15 @@ pub struct Settings {
 /// A connection, with what is remembered of the database on it.
 pub struct Conn {
     pub sqlite: Connection,
-    pub blocks: Blocks,
+    pub blocks: Taker<Block>,
+    pub index: Taker<Indexed>,
     pub heads: Heads,
     pub layout: Layout,
 }
 
 impl Conn {
     pub fn new(sqlite: Connection, layout: Layout) -> Result<Self> {
-        Ok(Self { blocks: Blocks::of(&sqlite)?, sqlite, heads: Heads::default(), layout })
+        Ok(Self { blocks: Taker::of(&sqlite)?, index: Taker::of(&sqlite)?, sqlite, heads: Heads::default(), layout })
     }
 }
 

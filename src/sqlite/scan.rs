@@ -28,7 +28,8 @@ pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
     }
     let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
     let cores = threads(via, upto);
-    jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
+    // Each log that goes on in a piece is looked up there once: pieces are large.
+    jobs.extend(split(1, upto, 2 * cores, 16 * CHUNK).map(|(from, to)| Job::Positions { from, to }));
     let mut scan = Scan::new(via, layout);
     findings.merge(scan.run(jobs, cores, upto.unsigned_abs(), progress)?);
     let unread = findings.breaks.iter().any(|found| found.kind == Kind::Corrupt);
@@ -94,7 +95,7 @@ pub fn log(
     let rows = last.seq.abs_diff(first.saturating_sub(1));
     let cores = threads(via, i64::try_from(rows).unwrap_or(i64::MAX));
     let mut run = |from: i64, to: i64, job: fn(i64, i64, i64) -> Job| {
-        let pieces = split(from, to, pieces(cores)).map(|(from, to)| job(log, from, to));
+        let pieces = split(from, to, 4 * cores, CHUNK).map(|(from, to)| job(log, from, to));
         Scan::new(via, layout).run(
             below_one.into_iter().chain(pieces).collect(),
             cores,
@@ -159,11 +160,6 @@ fn name(via: &Via<'_>, findings: &mut Findings) -> Result<()> {
         }
         Ok(())
     })
-}
-
-/// More than cores: a piece with large payloads does not keep the others waiting at the end.
-fn pieces(cores: usize) -> i64 {
-    if cores > 1 { i64::try_from(cores * 4).unwrap_or(1) } else { 1 }
 }
 
 fn threads(via: &Via<'_>, rows: i64) -> usize {

@@ -243,7 +243,7 @@ impl<'a> Scan<'a> {
         let result = self.via.read(|conn| {
             feed(conn, self.crate_layout, checker, order, (from, to), &mut |row| {
                 if matches!(order, Order::Position) {
-                    mark = mark.wrapping_add(self.marks.of(row));
+                    mark = mark.wrapping_add(self.marks.keys.mark(row.log, row.seq, row.position));
                 }
             })
         });
@@ -252,8 +252,10 @@ impl<'a> Scan<'a> {
     }
 }
 
-pub fn split(from: i64, to: i64, pieces: i64) -> impl Iterator<Item = (i64, i64)> {
-    let size = (to.saturating_sub(from) / pieces).max(CHUNK);
+/// `from..=to` in pieces, none of which is smaller than `least`. More than there are cores: one with large payloads does
+/// not keep the others waiting at the end.
+pub fn split(from: i64, to: i64, pieces: usize, least: i64) -> impl Iterator<Item = (i64, i64)> {
+    let size = (to.saturating_sub(from) / i64::try_from(pieces).unwrap_or(1)).max(least);
     let mut next = Some(from).filter(|from| *from <= to);
     std::iter::from_fn(move || {
         let start = next?;
