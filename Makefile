@@ -19,7 +19,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 # Neither the caller's Python path nor make's job server may reach what runs below.
 unexport PYTHONPATH MAKEFLAGS MFLAGS
 
-.PHONY: help build demo test lint format clean
+.PHONY: help build demo test bench lint format clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -34,6 +34,9 @@ demo: build/demo.stamp ## Writers append real text to one store, which is verifi
 test: build/venv.stamp $(PEER) ## Run the Rust tests, and the Python tests on the installed wheel (make test ARGS='-k name')
 	cargo test --locked --no-default-features
 	$(VENV)/pytest $(ARGS)
+
+bench: build/venv.stamp $(PEER) ## Measure the speed against what one would write by hand, and print the table
+	$(VENV)/pytest benches/bench_store.py --benchmark-enable --timeout 1200 $(ARGS)
 
 lint: build/venv.stamp ## Check layout, lints, types, the stub and the exported symbols
 	cargo fmt --check

@@ -3,6 +3,8 @@
 Payloads of 100 bytes, a stream of 37 characters and writers of 64, as in real use.
 """
 
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,12 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from by_hand import ByHand, ready
-from pairs import Pair, Work
-
 import agent_store
 from agent_store import Store
 from agent_store.store import Durability
+from by_hand import ByHand, ready
+from pairs import Pair, Work
 
 STREAM = "conv:0190f3c27b1a7c3e9d550242ac120002"
 BATCH = 1_000
@@ -25,7 +26,10 @@ WRITERS = 1_000
 
 @dataclass(frozen=True)
 class Cell:
-    """`at_least`: the floor's time over ours. `rows` is what `make bench` measures, `cores` on how many."""
+    """`at_least`: the floor's time over ours. `rows` is what `make bench` measures, `cores` on how many.
+
+    Cells of the same `files` share them; `crate` is the same in the words of the peer.
+    """
 
     name: str
     at_least: float
@@ -33,6 +37,8 @@ class Cell:
     rows: int = 1_000_000
     rounds: int = 5
     cores: int | None = None
+    files: str = "new"
+    crate: tuple[str, Durability] | None = None
 
 
 def writer(number: int) -> str:
@@ -134,25 +140,22 @@ def append_many(durability: Durability) -> Callable[[Path, int], AbstractContext
     return pair
 
 
-def append_in_turn() -> Callable[[Path, int], AbstractContextManager[Pair]]:
+@contextmanager
+def append_in_turn(folder: Path, rows: int) -> Iterator[Pair]:
+    plain = in_turn(rows)
+    made = ready(plain)
+
     @contextmanager
-    def pair(folder: Path, rows: int) -> Iterator[Pair]:
-        plain = in_turn(rows)
-        made = ready(plain)
+    def ours() -> Iterator[Work]:
+        with new_store(folder / "ours.db", "normal") as store:
+            yield lambda: store.append_many(plain, batch=BATCH)
 
-        @contextmanager
-        def ours() -> Iterator[Work]:
-            with new_store(folder / "ours.db", "normal") as store:
-                yield lambda: store.append_many(plain, batch=BATCH)
+    @contextmanager
+    def floor() -> Iterator[Work]:
+        with new_by_hand(folder / "floor.db", "normal") as by_hand:
+            yield lambda: by_hand.insert_many(made, BATCH)
 
-        @contextmanager
-        def floor() -> Iterator[Work]:
-            with new_by_hand(folder / "floor.db", "normal") as by_hand:
-                yield lambda: by_hand.insert_many(made, BATCH)
-
-        yield Pair(ours, floor)
-
-    return pair
+    yield Pair(ours, floor)
 
 
 def append_one(durability: Durability) -> Callable[[Path, int], AbstractContextManager[Pair]]:
@@ -165,12 +168,12 @@ def append_one(durability: Durability) -> Callable[[Path, int], AbstractContextM
         def ours() -> Iterator[Work]:
             with new_store(folder / "ours.db", durability) as store:
                 append = store.log(STREAM, writer(0)).append
-                yield lambda: [append(payload) for payload in payloads]
+                yield lambda: exhaust(map(append, payloads))
 
         @contextmanager
         def floor() -> Iterator[Work]:
             with new_by_hand(folder / "floor.db", durability) as by_hand:
-                yield lambda: [by_hand.insert(row) for row in made]
+                yield lambda: exhaust(map(by_hand.insert, made))
 
         yield Pair(ours, floor)
 
@@ -218,14 +221,63 @@ def last_of_stream(folder: Path, rows: int) -> Iterator[Pair]:
 
 
 CELLS = (
-    Cell("append_many, 1,000 a commit, normal", 2.7, append_many("normal")),
-    Cell("append_many to 1,000 writers in turn, 1,000 a commit, normal", 2.2, append_in_turn(), rows=200_000),
-    Cell("append one by one, normal", 1.1, append_one("normal"), rows=20_000),
-    Cell("append one by one, full", 0.97, append_one("full"), rows=8_000),
-    Cell("verify one chain, on one core", 2.5, verify_log, cores=1),
-    Cell("verify one chain, on two cores", 4.2, verify_log, cores=2),
-    Cell("verify a store of 1,000 writers, on one core", 2.3, verify_store, cores=1),
-    Cell("verify a store of 1,000 writers, on two cores", 3.6, verify_store, cores=2),
-    Cell("replay as Entry objects", 2.3, replay),
-    Cell("last 20 entries of one of 1,000 streams", 1.0, last_of_stream, rounds=9),
+    Cell("append_many, 1,000 a commit, normal", 2.7, append_many("normal"), crate=("append_bulk", "normal")),
+    Cell("append_many to 1,000 writers in turn, normal", 2.2, append_in_turn, rows=200_000),
+    Cell("append one by one, normal", 1.1, append_one("normal"), rows=20_000, crate=("append_one", "normal")),
+    Cell("append one by one, full", 0.97, append_one("full"), rows=8_000, crate=("append_one", "full")),
+    Cell("verify one chain, one core", 2.5, verify_log, cores=1, files="chain", crate=("verify", "normal")),
+    Cell("verify one chain, two cores", 4.2, verify_log, cores=2, files="chain"),
+    Cell("verify a store of 1,000 writers, one core", 2.3, verify_store, cores=1, files="turns"),
+    Cell("verify a store of 1,000 writers, two cores", 3.6, verify_store, cores=2, files="turns"),
+    Cell("replay as Entry objects", 2.3, replay, files="chain", crate=("entries", "normal")),
+    Cell("last 20 entries of one of 1,000 streams", 1.0, last_of_stream, rounds=9, files="streams"),
 )
+
+BYTES_AT_MOST = 0.42
+MEGABYTES_AT_MOST = 32
+
+
+def bytes_on_disk(folder: Path, rows: int) -> tuple[int, int]:
+    """Ours, and the floor's, of one log."""
+    with filled(folder, of_one(rows)):
+        pass
+    return (folder / "ours.db").stat().st_size, (folder / "floor.db").stat().st_size
+
+
+MEMORY = """
+import sys
+import subprocess
+import sys
+from collections import deque
+import agent_store
+
+def status(field):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(field))
+
+with agent_store.open(sys.argv[1], read_only=True) as store:
+    head = store.heads("first")[0]
+    assert store.log(head.stream, head.writer).verify()
+    deque(store.entries(stream="first"), maxlen=0)
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak is counted anew
+    before = status("VmRSS")
+    if sys.argv[2] == "verify":
+        assert store.verify()
+    else:
+        deque(store.entries(), maxlen=0)
+    print(status("VmHWM") - before)
+"""
+"""The peak of resident memory, in kB, above what it was after a small call of the same kind."""
+
+
+def memory_added(folder: Path, kind: str, rows: int, what: str) -> float:
+    """MB that verifying or replaying a store takes, in a process of its own."""
+    path = folder / "memory.db"
+    if not path.exists():
+        plain = of_one(rows) if kind == "chain" else [(f"conv:{n}", writer(n), payload(n)) for n in range(rows)]
+        with agent_store.open(path, durability="normal") as store:
+            store.log("first", "first").append(b"")
+            store.append_many(plain, batch=BATCH)
+    command = [sys.executable, "-c", MEMORY, str(path), what]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1e3

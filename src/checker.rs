@@ -6,13 +6,14 @@
 
 use hashlink::LruCache;
 
-use crate::chain::{self, Hash};
-use crate::error::{Error, Result};
-use crate::findings::{Break, Findings, Gap, Kind};
-use crate::many::Many;
+use crate::chain::Hash;
+use crate::error::Result;
+use crate::findings::{Break, Findings, Kind};
+use crate::judge::Judge;
+use crate::ranges::Open;
 
 /// Chain states kept: about 6 MB, however many logs there are.
-const STATES: usize = 1 << 16;
+pub const STATES: usize = 1 << 16;
 
 /// One stored row as found; `None` where a column has the wrong type.
 #[derive(Clone, Copy, Debug)]
@@ -54,33 +55,33 @@ pub struct Checker {
     /// The position that must come next, where every position is looked at.
     next: Option<i64>,
     judge: Judge,
-}
-
-struct Judge {
-    findings: Findings,
-    /// Entries that are still to be hashed.
-    hashes: Many<Stored>,
-    /// Breaks since the last `settle`, each with the number of its row.
-    found: Vec<(u64, Break)>,
-}
-
-/// An entry whose hash is being recomputed.
-struct Stored {
-    number: u64,
-    log: i64,
-    seq: i64,
-    position: i64,
-    content_hash: Hash,
-    /// Something else was found wrong with it.
-    broken: bool,
+    open: Option<Open>,
 }
 
 impl Checker {
     /// `next`: the position that must come first, or `None` where rows are not in position order.
     #[must_use]
     pub fn new(next: Option<i64>) -> Self {
-        let judge = Judge { findings: Findings::default(), hashes: Many::new(), found: Vec::new() };
-        Self { states: LruCache::new(STATES), next, judge }
+        Self { states: LruCache::new(STATES), next, judge: Judge::new(), open: None }
+    }
+
+    /// For a range that goes on after another, which is looked through at the same time.
+    #[must_use]
+    pub fn after_another(next: i64) -> Self {
+        Self { open: Some(Open::default()), ..Self::new(Some(next)) }
+    }
+
+    /// Take in the range that comes next.
+    pub fn join(&mut self, later: Self, lookup: &dyn Lookup) -> Result<()> {
+        for (place, row) in later.open.iter().flat_map(Open::rows) {
+            self.judge.row(&row, place, hash(&row), self.states.get(&place.0).copied(), lookup)?;
+        }
+        self.settle();
+        for (log, state) in &later.states {
+            self.states.insert(*log, *state);
+        }
+        self.judge.findings.merge(later.into_findings());
+        Ok(())
     }
 
     /// Recompute what still waits for its hash, and report what was found since the last time in the order of the rows.
@@ -143,7 +144,7 @@ impl Checker {
     }
 
     pub fn row(&mut self, row: &Row<'_>, lookup: &dyn Lookup) -> Result<()> {
-        let Self { states, next, judge } = self;
+        let Self { states, next, judge, open } = self;
         judge.findings.entries += 1;
         if let Some(next) = next.as_mut().filter(|next| **next != row.position) {
             if row.position > *next {
@@ -152,7 +153,7 @@ impl Checker {
             *next = row.position;
         }
         *next = next.and_then(|next| next.checked_add(1));
-        let stored = row.content_hash.and_then(|hash| Hash::try_from(hash).ok());
+        let stored = hash(row);
         let (Some(log), Some(seq)) = (row.log, row.seq) else {
             judge.report(Kind::Malformed, row, row.seq, "log or seq is not an integer".to_owned());
             return Ok(());
@@ -162,124 +163,17 @@ impl Checker {
             judge.row(row, (log, seq), stored, Some(*known), lookup)?;
             *known = state;
         } else {
-            judge.row(row, (log, seq), stored, None, lookup)?;
+            if !open.as_mut().is_some_and(|open| seq > 1 && open.takes(row, log, seq)) {
+                judge.row(row, (log, seq), stored, None, lookup)?;
+            }
             states.insert(log, state);
         }
         Ok(())
     }
 }
 
-impl Judge {
-    /// `known` is the row of the log that came last.
-    fn row(
-        &mut self,
-        row: &Row<'_>,
-        (log, seq): (i64, i64),
-        stored: Option<Hash>,
-        known: Option<State>,
-        lookup: &dyn Lookup,
-    ) -> Result<()> {
-        let (Some(content_hash), Some(payload), true) = (stored, row.payload, seq > 0 && row.position > 0) else {
-            self.report(Kind::Malformed, row, row.seq, shape(row, seq, stored));
-            return Ok(());
-        };
-        let before = match known {
-            Some(state) if state.seq == seq - 1 => Some(state),
-            _ if seq == 1 => None,
-            _ => match lookup.before(log, seq) {
-                Err(Error::Corrupt(_)) => return Ok(()), // What it must be judged against is reported there.
-                other => other?,
-            },
-        };
-        let reached = before.map_or(0, |state| state.seq);
-        if reached != seq - 1 {
-            let first = reached + 1;
-            let detail = match seq - 1 {
-                last if last == first => format!("entry {first} is missing"),
-                last => format!("entries {first} to {last} are missing"),
-            };
-            self.report(Kind::Gap, row, Some(first), detail);
-            self.findings.gap(Gap {
-                after: before.map_or(0, |state| state.position),
-                before: row.position,
-                missing: seq.abs_diff(first),
-            });
-            return Ok(());
-        }
-        let mut broken = false;
-        if let Some(before) = before.filter(|state| state.position >= row.position) {
-            let detail =
-                format!("it stands at position {}, before entry {} at {}", row.position, before.seq, before.position);
-            self.report(Kind::Order, row, row.seq, detail);
-            broken = true;
-        }
-        let prev = match before.map(|state| state.content_hash) {
-            None => None,
-            Some(Some(hash)) => Some(hash),
-            Some(None) => {
-                let detail = "the entry before it has no hash of 32 bytes to link to".to_owned();
-                self.report(Kind::Link, row, row.seq, detail);
-                return Ok(());
-            }
-        };
-        if let StoredPrev::Column(column) = row.prev
-            && column != prev.as_ref().map(|hash| &hash[..])
-        {
-            let detail = "prev_hash is not the content_hash of the entry before".to_owned();
-            self.report(Kind::Link, row, row.seq, detail);
-            broken = true;
-        }
-        let number = self.findings.entries;
-        let stored = Stored { number, log, seq, position: row.position, content_hash, broken };
-        let Self { findings, hashes, found } = self;
-        hashes.push(prev.as_ref(), payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found));
-        Ok(())
-    }
-
-    fn settle(&mut self) {
-        let Self { findings, hashes, found } = self;
-        hashes.flush(&mut |stored, computed| stored.compare(&computed, findings, found));
-        found.sort_by_key(|(number, _)| *number);
-        for (_, found) in found.drain(..) {
-            findings.report(found);
-        }
-    }
-
-    fn report(&mut self, kind: Kind, row: &Row<'_>, seq: Option<i64>, detail: String) {
-        let found = Break { kind, log: row.log, name: None, seq, position: Some(row.position), detail };
-        self.found.push((self.findings.entries, found));
-    }
-}
-
-impl Stored {
-    fn compare(&self, computed: &Hash, findings: &mut Findings, found: &mut Vec<(u64, Break)>) {
-        if *computed == self.content_hash {
-            findings.entries_hold += u64::from(!self.broken);
-            return;
-        }
-        let detail = format!(
-            "content_hash is {}…, recomputed from the payload and the entry before it is {}…",
-            chain::hex(&self.content_hash[..4]),
-            chain::hex(&computed[..4])
-        );
-        let (log, seq, position) = (Some(self.log), Some(self.seq), Some(self.position));
-        found.push((self.number, Break { kind: Kind::Hash, log, name: None, seq, position, detail }));
-    }
-}
-
-fn shape(row: &Row<'_>, seq: i64, stored: Option<Hash>) -> String {
-    if stored.is_none() {
-        match row.content_hash {
-            Some(hash) => format!("content_hash has {} bytes instead of 32", hash.len()),
-            None => "content_hash is not a blob".to_owned(),
-        }
-    } else if row.payload.is_none() {
-        "payload is not a blob".to_owned()
-    } else if seq <= 0 {
-        format!("seq is {seq}, below 1")
-    } else {
-        format!("position is {}, below 1", row.position)
-    }
+fn hash(row: &Row<'_>) -> Option<Hash> {
+    row.content_hash.and_then(|hash| Hash::try_from(hash).ok())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! - `chain`: the hash rule, nothing else;
 //! - `many`: the same hashes, of many entries at once;
-//! - `checker`: the one verification, fed with rows; `findings`: what it found;
+//! - `checker`: the one verification, fed with rows; `judge`: each row; `ranges`: several at once; `findings`: what it found;
 //! - `sqlite`: the store on an SQLite file, one file per verb;
 //! - `py`: the only place that knows Python.
 
@@ -10,7 +10,9 @@ pub mod chain;
 pub mod checker;
 pub mod error;
 pub mod findings;
+mod judge;
 mod many;
+mod ranges;
 pub mod sqlite;
 
 #[cfg(feature = "python")]

@@ -62,7 +62,8 @@ def test_eight_openers_and_one_upgrade(file: Path) -> None:
     assert None not in ids
     assert len(set(ids)) == 1
     assert [bool(opener.progress) for opener in openers].count(True) == 1
-    assert list(digests(file)) == [file.name]
+    # Who close at the same moment may leave the WAL to whoever opens next.
+    assert not list(file.parent.glob("*-upgrade"))
     check(file)
 
 

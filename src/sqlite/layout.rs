@@ -1,5 +1,7 @@
 //! Which layout a file has: ours, the crate's, or neither; and whether the tables and guards in it are the ones we made.
 
+use std::sync::OnceLock;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use super::sql;
@@ -87,16 +89,26 @@ fn objects(conn: &Connection) -> rusqlite::Result<Vec<Object>> {
     rows.collect()
 }
 
-/// Compare the schema with the one that `create` makes, object by object, text by text.
-pub fn check(conn: &Connection, findings: &mut Findings) -> Result<()> {
+/// As `create` makes them: found once.
+fn ours() -> Result<&'static [Object]> {
+    static OURS: OnceLock<Vec<Object>> = OnceLock::new();
+    if let Some(ours) = OURS.get() {
+        return Ok(ours);
+    }
     let model = Connection::open_in_memory()?;
     create(&model)?;
-    let ours = objects(&model)?;
+    let made = objects(&model)?;
+    Ok(OURS.get_or_init(|| made))
+}
+
+/// Compare the schema with the one that `create` makes, object by object, text by text.
+pub fn check(conn: &Connection, findings: &mut Findings) -> Result<()> {
+    let ours = ours()?;
     let found = objects(conn)?;
     let mut report = |detail: String| {
         findings.report(Break { kind: Kind::Schema, log: None, name: None, seq: None, position: None, detail });
     };
-    for (kind, name, table, sql) in &ours {
+    for (kind, name, table, sql) in ours {
         match found.iter().find(|object| object.1 == *name) {
             None => report(format!("the {kind} {name} is missing")),
             Some(object) if object.0 != *kind => {

@@ -9,9 +9,10 @@ use super::audit::{self, whole};
 use super::heads::last_position;
 use super::layout::Layout;
 use super::rows;
+use super::share::{self, Progress};
 use super::via::Via;
 use super::work::CHUNK;
-use super::work::{Job, Progress, Scan, split};
+use super::work::{Job, Scan, split};
 use crate::checker::State;
 use crate::error::{Error, Head, Result};
 use crate::findings::{Findings, Kind};
@@ -28,10 +29,9 @@ pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
     }
     let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
     let cores = threads(via, upto);
-    // Each log that goes on in a piece is looked up there once: pieces are large.
-    jobs.extend(split(1, upto, 2 * cores, 16 * CHUNK).map(|(from, to)| Job::Positions { from, to }));
-    let mut scan = Scan::new(via, layout);
-    findings.merge(scan.run(jobs, cores, upto.unsigned_abs(), progress)?);
+    jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
+    let scan = Scan::new(via, layout);
+    findings.merge(share::run(&scan, jobs, cores, upto.unsigned_abs(), progress)?);
     let unread = findings.breaks.iter().any(|found| found.kind == Kind::Corrupt);
     if layout == Layout::Compact && !unread {
         scan.marks.compare(&mut findings);
@@ -95,13 +95,9 @@ pub fn log(
     let rows = last.seq.abs_diff(first.saturating_sub(1));
     let cores = threads(via, i64::try_from(rows).unwrap_or(i64::MAX));
     let mut run = |from: i64, to: i64, job: fn(i64, i64, i64) -> Job| {
-        let pieces = split(from, to, 4 * cores, CHUNK).map(|(from, to)| job(log, from, to));
-        Scan::new(via, layout).run(
-            below_one.into_iter().chain(pieces).collect(),
-            cores,
-            to.abs_diff(from) + 1,
-            progress,
-        )
+        let pieces = split(from, to, pieces(cores)).map(|(from, to)| job(log, from, to));
+        let jobs = below_one.into_iter().chain(pieces).collect();
+        share::run(&Scan::new(via, layout), jobs, cores, to.abs_diff(from) + 1, progress)
     };
     if let Some(place) = place(via, layout, log, first, &last, rows)? {
         findings = run(place, last.position, |log, from, to| Job::Places { log, from, to })?;
@@ -160,6 +156,11 @@ fn name(via: &Via<'_>, findings: &mut Findings) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// More than cores: one with large payloads does not keep the others waiting at the end.
+fn pieces(cores: usize) -> i64 {
+    if cores > 1 { i64::try_from(cores * 4).unwrap_or(1) } else { 1 }
 }
 
 fn threads(via: &Via<'_>, rows: i64) -> usize {

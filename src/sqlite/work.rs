@@ -1,8 +1,6 @@
-//! The jobs of a verification, shared out to the cores, and reading what a damaged file still gives.
+//! The jobs of a verification, and reading what a damaged file still gives.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::audit;
 use super::block;
@@ -11,16 +9,11 @@ use super::layout::Layout;
 use super::via::Via;
 use crate::checker::Checker;
 use crate::error::{Error, Result};
-use crate::findings::Findings;
 
 /// Rows of one short read.
 pub const CHUNK: i64 = block::ROWS as i64;
 /// Reads of a damaged range before the rest of it is given up.
 const TRIES: u32 = 100_000;
-const ASK: Duration = Duration::from_millis(50);
-
-/// Told how many of how many are done, now and then; an error ends the verification.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
 /// One worker's task.
 #[derive(Clone, Copy)]
@@ -53,7 +46,6 @@ pub enum Job {
 pub struct Scan<'a> {
     via: &'a Via<'a>,
     crate_layout: bool,
-    cancelled: AtomicBool,
     done: AtomicU64,
     /// Of the rows as the table has them, and as its index has them.
     pub marks: audit::Marks,
@@ -61,91 +53,16 @@ pub struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub fn new(via: &'a Via<'a>, layout: Layout) -> Self {
-        Self {
-            via,
-            crate_layout: layout == Layout::Crate,
-            cancelled: AtomicBool::new(false),
-            done: AtomicU64::new(0),
-            marks: audit::Marks::new(),
-        }
+        Self { via, crate_layout: layout == Layout::Crate, done: AtomicU64::new(0), marks: audit::Marks::new() }
     }
 
-    pub fn run(&mut self, jobs: Vec<Job>, threads: usize, total: u64, progress: Progress<'_>) -> Result<Findings> {
-        let mut found: Vec<(usize, Findings)> = Vec::new();
-        if threads < 2 {
-            for (index, job) in jobs.into_iter().enumerate() {
-                let findings = self.job(job, &mut || progress(self.done.load(Ordering::Relaxed).min(total), total))?;
-                found.push((index, findings));
-            }
-        } else {
-            found = self.share(jobs, threads, total, progress)?;
-        }
-        progress(total, total)?;
-        found.sort_by_key(|(index, _)| *index);
-        let mut all = Findings::default();
-        for (_, findings) in found {
-            all.merge(findings);
-        }
-        Ok(all)
-    }
-
-    /// Workers take jobs from one list; the calling thread reports and listens.
-    fn share(
-        &self,
-        jobs: Vec<Job>,
-        threads: usize,
-        total: u64,
-        progress: Progress<'_>,
-    ) -> Result<Vec<(usize, Findings)>> {
-        let todo = Mutex::new(jobs.into_iter().enumerate());
-        let (send, receive) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                let (todo, send) = (&todo, send.clone());
-                scope.spawn(move || {
-                    loop {
-                        let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
-                        let Some((index, job)) = next else { return };
-                        let result = self.job(job, &mut || {
-                            if self.cancelled.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
-                        });
-                        let failed = result.is_err();
-                        let _ = send.send(result.map(|findings| (index, findings)));
-                        if failed {
-                            return;
-                        }
-                    }
-                });
-            }
-            drop(send);
-            let mut found = Vec::new();
-            let mut failure = None;
-            loop {
-                match receive.recv_timeout(ASK) {
-                    Ok(Ok(part)) => found.push(part),
-                    Ok(Err(error)) => {
-                        failure.get_or_insert(error);
-                        self.cancelled.store(true, Ordering::Relaxed);
-                    }
-                    Err(std::sync::mpsc::RecvTimeoutError::Timeout) if failure.is_none() => {
-                        if let Err(error) = progress(self.done.load(Ordering::Relaxed).min(total), total) {
-                            failure = Some(error);
-                            self.cancelled.store(true, Ordering::Relaxed);
-                        }
-                    }
-                    Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-                    Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-                }
-            }
-            failure.map_or(Ok(found), Err)
-        })
-    }
-
-    fn job(&self, job: Job, step: &mut dyn FnMut() -> Result<()>) -> Result<Findings> {
-        let mut checker = Checker::new(match job {
-            Job::Positions { from, .. } => Some(from),
-            _ => None,
-        });
+    /// `step` is called before each read.
+    pub fn job(&self, job: Job, step: &mut dyn FnMut() -> Result<()>) -> Result<Checker> {
+        let mut checker = match job {
+            Job::Positions { from: 1, .. } => Checker::new(Some(1)),
+            Job::Positions { from, .. } => Checker::after_another(from),
+            _ => Checker::new(None),
+        };
         match job {
             Job::Audit { upto, logs } if !self.crate_layout => {
                 audit::run(self.via, &self.marks, upto, logs, checker.findings(), step)?;
@@ -167,7 +84,16 @@ impl<'a> Scan<'a> {
             Job::Places { log, from, to } => self.all(&mut checker, Order::Place(log), (from, to), step)?,
             Job::Seqs { log, from, to } => self.all(&mut checker, Order::Seq(log), (from, to), step)?,
         }
-        Ok(checker.into_findings())
+        Ok(checker)
+    }
+
+    /// Rows looked at.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    pub fn via(&self) -> &Via<'a> {
+        self.via
     }
 
     fn all(
@@ -252,10 +178,9 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// `from..=to` in pieces, none of which is smaller than `least`. More than there are cores: one with large payloads does
-/// not keep the others waiting at the end.
-pub fn split(from: i64, to: i64, pieces: usize, least: i64) -> impl Iterator<Item = (i64, i64)> {
-    let size = (to.saturating_sub(from) / i64::try_from(pieces).unwrap_or(1)).max(least);
+/// `from..=to` in so many pieces, or fewer where they would be smaller than a chunk.
+pub fn split(from: i64, to: i64, pieces: i64) -> impl Iterator<Item = (i64, i64)> {
+    let size = (to.saturating_sub(from) / pieces).max(CHUNK);
     let mut next = Some(from).filter(|from| *from <= to);
     std::iter::from_fn(move || {
         let start = next?;

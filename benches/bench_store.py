@@ -1,0 +1,117 @@
+"""The cells of `cells.py`, each in turn with its floor, and the table of what came out."""
+
+import json
+import statistics
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from cells import BYTES_AT_MOST, CELLS, MEGABYTES_AT_MOST, Cell, bytes_on_disk, memory_added
+from pairs import Times, Work, on_cores, timed
+
+PEER = Path(__file__).parent.parent / "target" / "crate_peer" / "release" / "crate-peer"
+CRATE_ROUNDS = 3
+HEADER = ("", "bar", "measured", "lowest … highest", "ours", "by hand", "crate")
+
+Row = tuple[str, ...]
+
+
+@pytest.fixture(scope="session")
+def table(request: pytest.FixtureRequest) -> Iterator[Callable[[Row], None]]:
+    rows: list[Row] = [HEADER]
+    yield rows.append
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert terminal is not None
+    terminal.section("ratios of medians, and thousands of rows a second of the fastest round")
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        terminal.write_line(
+            "  ".join(cell.ljust(width) if n == 0 else cell.rjust(width) for n, (cell, width) in enumerate(cells))
+        )
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """One folder for all cells that read the same files."""
+    root = tmp_path_factory.mktemp("benches")
+
+    def folder(name: str) -> Path:
+        (root / name).mkdir(exist_ok=True)
+        return root / name
+
+    return folder
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_cell(
+    cell: Cell, benchmark: BenchmarkFixture, folders: Callable[[str], Path], table: Callable[[Row], None]
+) -> None:
+    times = Times()
+    with ExitStack() as stack:
+        pair = stack.enter_context(cell.pair(folders(cell.files), cell.rows))
+        stack.enter_context(on_cores(cell.cores))
+        round_ = stack.enter_context(ExitStack())
+
+        def setup() -> tuple[tuple[Work], dict[str, object]]:
+            round_.close()
+            times.floor.append(timed(pair.floor))
+            return (round_.enter_context(pair.ours()),), {}
+
+        benchmark.pedantic(run, setup=setup, rounds=cell.rounds)  # type: ignore[no-untyped-call]
+    assert benchmark.stats is not None
+    times.ours.extend(benchmark.stats.stats.data)
+    crate = crate_rate(cell, folders("crate"))
+    benchmark.extra_info.update(ratio=times.ratio, at_least=cell.at_least, floor=times.floor)
+    low, high = times.spread
+    table(
+        (
+            cell.name,
+            f"≥ {cell.at_least:g} x",
+            f"{times.ratio:.2f} x{' ' if times.ratio >= cell.at_least else '!'}",
+            f"{low:.2f} … {high:.2f}",
+            f"{cell.rows / min(times.ours) / 1e3:,.0f}",
+            f"{cell.rows / min(times.floor) / 1e3:,.0f}",
+            f"{crate:,.0f}" if crate else "-",
+        )
+    )
+
+
+def run(work: Work) -> None:
+    work()
+
+
+def crate_rate(cell: Cell, folder: Path) -> float | None:
+    """Thousands of rows a second through the Rust crate, in a process of its own: Rust against Rust."""
+    if cell.crate is None:
+        return None
+    name, durability = cell.crate
+    seconds: list[float] = []
+    for number in range(CRATE_ROUNDS):
+        path = folder / f"{name}-{durability}-{number}.db"
+        command = [str(PEER), "bench", str(path), name, str(cell.rows), "100", durability]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds.append(json.loads(done.stdout)["seconds"])
+        for end in ("", "-wal", "-shm"):
+            Path(f"{path}{end}").unlink(missing_ok=True)
+    return cell.rows / statistics.median(seconds) / 1e3
+
+
+def test_bytes_on_disk(folders: Callable[[str], Path], table: Callable[[Row], None]) -> None:
+    ours, floor = bytes_on_disk(folders("chain"), 1_000_000)
+    mark = " " if ours / floor <= BYTES_AT_MOST else "!"
+    sizes = [f"{size / 1e6:,.0f} MB" for size in (ours, floor)]
+    table(("bytes on disk of 1,000,000 rows", f"≤ {BYTES_AT_MOST} x", f"{ours / floor:.2f} x{mark}", "", *sizes, "-"))
+
+
+@pytest.mark.parametrize("what", ["verify", "replay"])
+@pytest.mark.parametrize("kind", ["chain", "singles"])
+def test_memory(what: str, kind: str, folders: Callable[[str], Path], table: Callable[[Row], None]) -> None:
+    added = memory_added(folders(kind), kind, 1_000_000, what)
+    logs = {"chain": "one log", "singles": "a million logs of one"}[kind]
+    mark = " " if added <= MEGABYTES_AT_MOST else "!"
+    table((f"memory added by {what} of {logs}", f"≤ {MEGABYTES_AT_MOST} MB", f"{added:.1f} MB{mark}", "", "", "", ""))

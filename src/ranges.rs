@@ -1,0 +1,67 @@
+//! Ranges of positions that are looked through at the same time: what waits for the range before.
+
+use crate::checker::{Row, STATES, StoredPrev};
+
+/// Payloads that wait.
+const OPEN_BYTES: usize = 4 << 20;
+
+/// The first row of each log in a range that others go before: judged when theirs is done (`Checker::join`).
+#[derive(Default)]
+pub struct Open {
+    rows: Vec<OpenRow>,
+    bytes: usize,
+}
+
+struct OpenRow {
+    position: i64,
+    log: i64,
+    seq: i64,
+    content_hash: Option<Vec<u8>>,
+    payload: Option<Vec<u8>>,
+    /// Where the row says what it links to.
+    linked: bool,
+    prev_hash: Option<Vec<u8>>,
+}
+
+impl Open {
+    /// Each with its log and seq.
+    pub fn rows(&self) -> impl Iterator<Item = ((i64, i64), Row<'_>)> {
+        self.rows.iter().map(|row| ((row.log, row.seq), row.row()))
+    }
+
+    /// False where there are too many: what they follow is looked up then.
+    pub fn takes(&mut self, row: &Row<'_>, log: i64, seq: i64) -> bool {
+        if self.rows.len() >= STATES || self.bytes >= OPEN_BYTES {
+            return false;
+        }
+        let own = |blob: Option<&[u8]>| blob.map(<[u8]>::to_vec);
+        let (linked, prev_hash) = match row.prev {
+            StoredPrev::Implied => (false, None),
+            StoredPrev::Column(column) => (true, column),
+        };
+        self.bytes += row.payload.map_or(0, <[u8]>::len);
+        self.rows.push(OpenRow {
+            position: row.position,
+            log,
+            seq,
+            content_hash: own(row.content_hash),
+            payload: own(row.payload),
+            linked,
+            prev_hash: own(prev_hash),
+        });
+        true
+    }
+}
+
+impl OpenRow {
+    fn row(&self) -> Row<'_> {
+        Row {
+            position: self.position,
+            log: Some(self.log),
+            seq: Some(self.seq),
+            content_hash: self.content_hash.as_deref(),
+            payload: self.payload.as_deref(),
+            prev: if self.linked { StoredPrev::Column(self.prev_hash.as_deref()) } else { StoredPrev::Implied },
+        }
+    }
+}

@@ -1,0 +1,35 @@
+"""The ratios that `make bench` measures, on few rows: a change that costs a third of one turns red."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cells import BYTES_AT_MOST, CELLS, Cell, bytes_on_disk
+from pairs import Times, measure, on_cores
+
+PART = 0.7
+ROWS = 20_000
+ROUNDS = 4
+ATTEMPTS = 4
+"""Rounds are added until the fastest of each side show the ratio: noise only ever slows one down."""
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_a_ratio_is_near_what_it_must_be(cell: Cell, tmp_path: Path) -> None:
+    if cell.cores is not None and cell.cores > len(os.sched_getaffinity(0)):
+        pytest.skip(f"needs {cell.cores} cores")
+    times = Times()
+    with cell.pair(tmp_path, min(cell.rows, ROWS)) as pair, on_cores(cell.cores):
+        for _ in range(ATTEMPTS):
+            more = measure(pair, ROUNDS)
+            times.ours += more.ours
+            times.floor += more.floor
+            if times.best >= PART * cell.at_least:
+                return
+    pytest.fail(f"{times.best:.2f} times the floor's speed, and {PART * cell.at_least:.2f} is the least")
+
+
+def test_bytes_on_disk(tmp_path: Path) -> None:
+    ours, floor = bytes_on_disk(tmp_path, ROWS)
+    assert ours / floor <= BYTES_AT_MOST / PART
