@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agent_store import Entry, Head, Store, Verdict
+from agent_store._core import TransactionBlock
 from agent_store.errors import ChainBroken, HeadMoved, NonMonotonicGeneration, TransactionConflict
-from agent_store.transaction import TransactionBlock
 from model import Model, Row, head_of
 
 streams, writers = st.sampled_from(["hall", "room"]), st.sampled_from(["ada", "bob", "cat"])
