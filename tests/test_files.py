@@ -147,6 +147,34 @@ def test_a_lock_held_longer_than_the_timeout_is_busy(path: Path) -> None:
         assert store.log("s", "w").append(b"y", expected=first).seq == 2
 
 
+EXCLUSIVE = """
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA locking_mode = EXCLUSIVE")
+c.execute("BEGIN EXCLUSIVE")
+c.execute("CREATE TABLE IF NOT EXISTS t (a)")
+c.execute("COMMIT")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_that_another_has_for_itself_is_busy(path: Path, made: bool, read_only: bool) -> None:
+    if made:
+        agent_store.open(path).close()
+    with script(EXCLUSIVE, path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        with pytest.raises(BusyError) as busy:
+            agent_store.open(path, read_only=read_only, timeout=0.2)
+        assert 0.2 <= busy.value.waited < 5
+        process.communicate()
+    with agent_store.open(path) as store:
+        assert store.log("s", "w").append(b"x").seq == 1
+
+
 def test_nothing_works_after_close(store: Store) -> None:
     log, generation, block = store.log("s", "w"), store.generation("g"), store.transaction()
     log.append_many([b"x"] * 100)
