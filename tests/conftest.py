@@ -13,7 +13,7 @@ INSTALLED = Path(sysconfig.get_path("platlib")).resolve()
 SOURCE = Path(__file__).resolve().parent.parent / "python"
 
 # The same examples every time. To look for new ones: make test ARGS='-k model --hypothesis-profile=search'
-FIXED = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
+FIXED = hypothesis.settings(max_examples=200, deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("fixed", FIXED)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=2_000)
 hypothesis.settings.load_profile("fixed")

@@ -240,10 +240,15 @@ class Machine(RuleBasedStateMachine):
     def list_heads(self, stream: str | None) -> None:
         assert self.store.heads(stream) == self.model.heads(stream)
 
+    @rule()
+    def read_notes(self) -> None:
+        """Not after each step: a store forgets what it remembers of its heads when SQL of the caller's runs."""
+        found = self.store.query("SELECT text FROM notes ORDER BY rowid")
+        assert found == [(text,) for text in self.model.now.notes]
+
     @invariant()
     def agree(self) -> None:
         now = self.model.now
         assert self.store.position() == len(now.entries)
-        assert [text for (text,) in self.store.query("SELECT text FROM notes ORDER BY rowid")] == now.notes
         for key in ("report", "other"):
             assert self.store.generation(key).current() == now.generations.get(key, 0)
