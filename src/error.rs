@@ -108,7 +108,7 @@ impl From<rusqlite::Error> for Error {
             Some(Code::CannotOpen) => Self::CannotOpen(text),
             Some(Code::ReadOnly) => Self::ReadOnly(text),
             Some(Code::DiskFull) => {
-                Self::Backend(format!("{text}: nothing of this call was kept; free space and repeat it"))
+                Self::Backend(format!("{text}: what was being written was not kept; free space and repeat it"))
             }
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
                 Self::Busy { what: format!("a lock that another connection holds ({text})"), waited: Duration::ZERO }

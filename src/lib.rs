@@ -24,7 +24,7 @@ mod py;
 mod _core {
     #[pymodule_export]
     use crate::py::{
-        Appended, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction, as_payload, check_name,
-        check_writable, draw_payloads, draw_rows,
+        Appended, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction, TransactionBlock,
+        as_payload, check_name, check_writable, draw_payloads, draw_rows,
     };
 }

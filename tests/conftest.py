@@ -4,12 +4,19 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import agent_store
 
 INSTALLED = Path(sysconfig.get_path("platlib")).resolve()
 SOURCE = Path(__file__).resolve().parent.parent / "python"
+
+# The same examples every time. To look for new ones: make test ARGS='-k model --hypothesis-profile=search'
+FIXED = hypothesis.settings(max_examples=200, deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("fixed", FIXED)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile("fixed")
 
 
 def pytest_configure() -> None:

@@ -1,5 +1,6 @@
 """Names, payloads, targets and options that are wrong are refused in an error that says so."""
 
+import mmap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,3 +108,22 @@ def test_options_out_of_range(options: dict[str, object], path: Path) -> None:
     with pytest.raises(ValueError, match=r"durability|timeout"):
         agent_store.open(path, **options)  # type: ignore[arg-type]
     assert not path.exists()
+
+
+def test_names_that_are_too_long_are_told_the_limit(store: Store) -> None:
+    for write in (lambda: store.log("ä" * 513, "w").append(b"x"), lambda: store.generation("x" * 1_026).bump()):
+        with pytest.raises(ValueError, match=r"102[56].*UTF-8.* 1024|1026.* 1024"):
+            write()
+
+
+def test_payloads_over_the_limit_are_refused_before_anything_is_copied_or_written(store: Store) -> None:
+    limit = 512 << 20
+    with mmap.mmap(-1, limit + 1) as large:  # Of which no page is ever touched.
+        for write in (
+            lambda: store.log("s", "w").append(large),
+            lambda: store.log("s", "w").append_many([b"x", large]),
+            lambda: store.append_many([("s", "w", b"x"), ("s", "w", large)]),
+        ):
+            with pytest.raises(ValueError, match=f"{limit + 1} bytes .* {limit}"):
+                write()
+        assert store.position() == 0

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import agent_store
-from agent_store import Store
+from agent_store import Entry, Store
 from agent_store.errors import NonMonotonicGeneration, TransactionConflict
 
 LARGEST = 2**63 - 1
@@ -132,6 +133,27 @@ def test_append_many_works_in_a_transaction_with_reads_from_its_iterable(store: 
     assert store.verify().holds
 
 
+def test_a_transaction_is_left_after_those_inside_it(store: Store) -> None:
+    outer, inner = store.transaction(), store.transaction()
+    with outer:
+        store.log("s", "w").append(b"a")
+        inner.__enter__()
+        store.log("s", "w").append(b"b")
+        with pytest.raises(TransactionConflict, match="leave it first"):
+            outer.__exit__(None, None, None)
+        inner.__exit__(None, None, None)
+    assert store.position() == 2
+    with pytest.raises(TransactionConflict):
+        outer.__exit__(None, None, None)
+
+
+def test_a_transaction_that_is_forgotten_is_undone(store: Store) -> None:
+    store.transaction().__enter__()
+    with ThreadPoolExecutor(1) as other:
+        entry = store.log("s", "w").append(b"of no transaction")
+        assert other.submit(store.log("s", "w").head).result(timeout=30) == entry
+
+
 def test_batch_is_refused_in_a_transaction(store: Store) -> None:
     with store.transaction():
         with pytest.raises(ValueError, match="batch"):
@@ -153,6 +175,24 @@ def test_others_see_a_transaction_when_it_is_committed(path: Path) -> None:
             assert seen == [0, 0]
             assert other.position() == 0
         assert other.position() == store.position() == 1
+
+
+def test_a_loop_begun_in_an_open_transaction_is_not_for_other_threads(store: Store) -> None:
+    log = store.log("s", "w")
+    log.append_many([b"committed"] * 50)
+    loops: list[Callable[[], Iterator[Entry]]]
+    loops = [log.entries, store.entries, lambda: log.entries(reverse=True), lambda: store.entries(stream="s")]
+    with ThreadPoolExecutor(1) as other:
+        for loop in loops:
+            with store.transaction():
+                log.append_many([b"seen here alone"] * 100)
+                entries = loop()
+                first = next(entries)
+                with pytest.raises(TransactionConflict, match="still open"):
+                    other.submit(list, entries).result(timeout=30)
+                entries = loop()
+                assert next(entries) == first
+            assert len(other.submit(list, entries).result(timeout=30)) == store.position() - 1
 
 
 def test_own_sql_binds_and_returns_every_type(store: Store) -> None:

@@ -1,5 +1,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, final
+
+from agent_store.store import Store
+from agent_store.transaction import Binding
 
 __all__ = [
     "Appended",
@@ -11,6 +15,7 @@ __all__ = [
     "Pages",
     "Sqlite",
     "Transaction",
+    "TransactionBlock",
     "as_payload",
     "check_name",
     "check_writable",
@@ -143,6 +148,14 @@ class Findings:
 
 @final
 class Transaction: ...
+
+@final
+class TransactionBlock:
+    def __new__(cls, store: Store, binding: Binding) -> Self: ...
+    def __enter__(self) -> Store: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
 @final
 class Pages: ...

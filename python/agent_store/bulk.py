@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from agent_store.transaction import Binding, Whole
+from agent_store.transaction import Binding
 
 if TYPE_CHECKING:
     from agent_store._core import Transaction
@@ -43,21 +43,26 @@ def _whole(
     def chunk(drawn: int) -> tuple[list[Item], bool]:
         # In memory there is one connection: what runs while it is lent could not even read. Memory holds all anyway.
         rows, size = (most, sys.maxsize) if binding.backend.exclusive else (min(ROWS, most - drawn), SIZE)
-        with binding.drawing():
-            return draw(first + drawn, rows, size)
+        return binding.draw(lambda: draw(first + drawn, rows, size))
 
     outer = binding.writing()
     items, ended = chunk(0)
-    if not items:
-        return None, 0, True
     count = len(items)
-    if ended or count >= most:
-        return write(items, outer), count, ended
-    with Whole(binding) as whole:
-        result = write(items, whole.tx)
-        while not ended and count < most:
+    if count <= ROWS and (ended or count >= most):
+        return (write(items, outer) if items else None), count, ended
+    # No context manager: an interrupt could fall between its lines, and the write lock would be kept.
+    tx = binding.backend.begin(outer)
+    try:
+        result: Result | None = None
+        while items:
+            for start in range(0, len(items), ROWS):  # An interrupt waits for no more than these.
+                result = write(items[start : start + ROWS], tx)
+            if ended or count >= most:
+                break
             items, ended = chunk(count)
-            if items:
-                result = write(items, whole.tx)
-                count += len(items)
+            count += len(items)
+    except BaseException:
+        binding.backend.rollback(tx)
+        raise
+    binding.backend.commit(tx)
     return result, count, ended

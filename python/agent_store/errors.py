@@ -19,7 +19,7 @@ class StoreError(Exception):
 
 
 class BackendError(StoreError):
-    """The database refused or failed; `detail` has its words. Nothing of the call was kept."""
+    """The database refused or failed; `detail` has its words. What was being written was not kept."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)

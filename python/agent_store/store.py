@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from agent_store._core import Entry, Head, draw_rows
+from agent_store._core import Entry, Head, TransactionBlock, draw_rows
 from agent_store.backends import sqlite
 from agent_store.bulk import append_all
 from agent_store.errors import BackendError
 from agent_store.generation import LARGEST, Generation
 from agent_store.log import WriterLog
 from agent_store.reading import iterate
-from agent_store.transaction import Binding, TransactionBlock
+from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 /// 512 MiB.
 const LARGEST_PAYLOAD: usize = 512 << 20;
 const LONGEST_NAME: usize = 1_024;
+/// Items drawn before signals are looked at: an iterator written in C never does.
+const ASK: usize = 1_024;
 
 fn type_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
@@ -100,6 +102,9 @@ pub fn draw_payloads<'py>(iterator: &Bound<'py, PyAny>, first: u64, rows: usize,
         let item = payload(&item?, || format!("payload number {}", first + drawn.len() as u64))?;
         bytes += item.as_bytes().len();
         drawn.append(item)?;
+        if drawn.len() % ASK == 0 {
+            iterator.py().check_signals()?;
+        }
     }
     Ok((drawn, false))
 }
@@ -129,6 +134,9 @@ pub fn draw_rows<'py>(iterator: &Bound<'py, PyAny>, first: u64, rows: usize, siz
         let value = payload(&value, || format!("payload of row number {number}"))?;
         bytes += value.as_bytes().len();
         drawn.append(PyTuple::new(py, [stream, writer, value.into_any()])?)?;
+        if drawn.len() % ASK == 0 {
+            py.check_signals()?;
+        }
     }
     Ok((drawn, false))
 }

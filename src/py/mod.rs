@@ -3,6 +3,7 @@
 #![allow(clippy::unused_self, clippy::needless_pass_by_value, clippy::too_many_arguments)]
 
 mod backend;
+mod block;
 mod entry;
 mod errors;
 mod findings;
@@ -11,6 +12,7 @@ mod input;
 mod values;
 
 pub use backend::{Pages, Sqlite, Transaction};
+pub use block::TransactionBlock;
 pub use entry::Entry;
 pub use findings::Findings;
 pub use head::{Appended, CommitEvent, Fingerprint, Head};

@@ -58,7 +58,8 @@ pub fn open(path: &Path, role: Role, durability: Durability, patience: &Patience
     } else {
         Connection::open_with_flags(path, flags)?
     };
-    harden(&conn, role)?;
+    // The first of its pragmas that reads the file finds it locked while another process recovers the WAL.
+    patience.retry("the first look into the file", || harden(&conn, role))?;
     if role == Role::Writer {
         if conn.is_readonly(rusqlite::MAIN_DB)? {
             return Err(Error::ReadOnly(format!("{} cannot be written to", path.display())));
@@ -68,7 +69,7 @@ pub fn open(path: &Path, role: Role, durability: Durability, patience: &Patience
     Ok(conn)
 }
 
-fn harden(conn: &Connection, role: Role) -> Result<()> {
+fn harden(conn: &Connection, role: Role) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     // A file may be hostile: its schema may not call functions with side effects, nor SQL alter the schema tables.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, types::Value};
 
 use super::sql;
 use super::wait::Patience;
@@ -24,20 +24,17 @@ pub enum Layout {
 const OURS: [&str; 4] = ["_agent_store_meta", "_agent_store_logs", "_agent_store_entries", "_agent_store_log"];
 
 pub fn detect(conn: &Connection, patience: &Patience<'_>) -> Result<Layout> {
-    let kinds = patience.retry("the first look into the file", || {
-        let mut statement =
-            conn.prepare_cached("SELECT name, type FROM main.sqlite_schema WHERE type IN ('table', 'view')")?;
-        let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect::<rusqlite::Result<Vec<(String, String)>>>()
+    let (kinds, format) = patience.retry("the first look into the file", || {
+        let kinds = kinds(conn)?;
+        let format = if kinds[0].as_deref() == Some("table") { format(conn)? } else { None };
+        Ok((kinds, format))
     })?;
-    let [meta, logs, entries, view] = OURS.map(|name| {
-        let found = kinds.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
-        found.map(|(_, kind)| kind.as_str())
-    });
-    let format = match meta {
-        Some("table") => format(conn)?,
-        _ => None,
+    let format = match format {
+        Some(Value::Integer(format)) => Some(format),
+        Some(_) => return Err(Error::Corrupt("the format of the file is not a number".into())),
+        None => None,
     };
+    let [meta, logs, entries, view] = kinds.each_ref().map(|kind| kind.as_deref());
     match (format, logs.is_some() || entries.is_some()) {
         (Some(found), _) if found > FORMAT => Err(Error::Unsupported(format!(
             "the file has format {found} and this version knows up to {FORMAT}: install a newer agent-store"
@@ -60,15 +57,18 @@ pub fn detect(conn: &Connection, patience: &Patience<'_>) -> Result<Layout> {
     }
 }
 
-fn format(conn: &Connection) -> Result<Option<i64>> {
+/// Whether each of our names is a table or a view there.
+fn kinds(conn: &Connection) -> rusqlite::Result<[Option<String>; 4]> {
+    let mut statement =
+        conn.prepare_cached("SELECT name, type FROM main.sqlite_schema WHERE type IN ('table', 'view')")?;
+    let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = rows.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
+    Ok(OURS.map(|ours| found.iter().find(|(name, _)| name.eq_ignore_ascii_case(ours)).map(|(_, kind)| kind.clone())))
+}
+
+fn format(conn: &Connection) -> rusqlite::Result<Option<Value>> {
     let sql = "SELECT ival FROM main._agent_store_meta WHERE key = '_agent_store.format'";
-    let found = conn.query_row(sql, (), |row| row.get(0)).optional();
-    match found {
-        Err(rusqlite::Error::InvalidColumnType(..)) => {
-            Err(Error::Corrupt("the format of the file is not a number".into()))
-        }
-        other => Ok(other?),
-    }
+    conn.query_row(sql, (), |row| row.get(0)).optional()
 }
 
 /// Our tables, rows and guards in an empty file or one of the host's; to be called in a write transaction.

@@ -113,7 +113,7 @@ impl Pool {
         if self.slots().closed { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// A sync failed: what is written now could not be trusted.
+    /// A commit failed on the disk: what is written now could not be trusted.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
     }
@@ -121,7 +121,7 @@ impl Pool {
     pub fn check_healthy(&self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Backend(
-                "an earlier commit failed in its sync: this store writes no more; close it, see to the disk, open it anew".into(),
+                "an earlier commit failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
             ));
         }
         Ok(())

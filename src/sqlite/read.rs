@@ -54,10 +54,18 @@ impl Reading {
     pub fn enter(&mut self, transaction: Option<&Transaction>) -> Result<()> {
         if self.source.is_none() {
             self.began_in = transaction.map(Transaction::fate);
-        } else if self.began_in.as_ref().is_some_and(|began_in| began_in.is_undone()) {
-            return Err(Error::Conflict(
-                "this iteration began in a transaction that was rolled back: begin it anew".into(),
-            ));
+        } else if let Some(began_in) = &self.began_in {
+            if began_in.is_undone() {
+                return Err(Error::Conflict(
+                    "this iteration began in a transaction that was rolled back: begin it anew".into(),
+                ));
+            }
+            if transaction.is_none() && began_in.is_open() {
+                return Err(Error::Conflict(
+                    "this iteration began in a transaction that is still open in another thread: only that one sees it"
+                        .into(),
+                ));
+            }
         }
         Ok(())
     }

@@ -91,12 +91,21 @@ pub struct Transaction {
 #[derive(Default)]
 pub struct Fate {
     undone: AtomicBool,
+    committed: AtomicBool,
     outer: Option<Arc<Fate>>,
 }
 
 impl Fate {
     pub fn is_undone(&self) -> bool {
         self.undone.load(Ordering::Acquire) || self.outer.as_ref().is_some_and(|outer| outer.is_undone())
+    }
+
+    /// True while nobody outside the transaction can see what was written.
+    pub fn is_open(&self) -> bool {
+        match &self.outer {
+            Some(outer) => outer.is_open(),
+            None => !self.undone.load(Ordering::Acquire) && !self.committed.load(Ordering::Acquire),
+        }
     }
 }
 
@@ -109,7 +118,7 @@ impl Transaction {
     pub fn nested(&self) -> Result<Self> {
         let level = self.level + 1;
         self.with(|conn| Ok(run(&conn.sqlite, &format!("SAVEPOINT agent_store_{level}"))?))?;
-        let fate = Fate { undone: AtomicBool::new(false), outer: Some(self.fate()) };
+        let fate = Fate { outer: Some(self.fate()), ..Fate::default() };
         Ok(Self { lent: Arc::clone(&self.lent), level, pool: Arc::clone(&self.pool), fate: Arc::new(fate) })
     }
 
@@ -139,9 +148,8 @@ impl Transaction {
 
     pub fn commit(&self) -> Result<()> {
         let result = self.end();
-        if result.is_err() {
-            self.fate.undone.store(true, Ordering::Release);
-        }
+        let fate = if result.is_ok() { &self.fate.committed } else { &self.fate.undone };
+        fate.store(true, Ordering::Release);
         result
     }
 

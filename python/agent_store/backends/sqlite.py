@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,10 +49,9 @@ def _path(target: str | os.PathLike[str]) -> str:
 def _look(path: str, read_only: bool) -> None:  # noqa: FBT001
     """Say in Python's own errors why a file cannot be opened, before SQLite says it in one for all."""
     may = {"effective_ids": os.access in os.supports_effective_ids}
-    if os.path.isdir(path):  # noqa: PTH112
-        raise IsADirectoryError(errno.EISDIR, "a store is a file and this is a directory", path)
-    folder = os.path.dirname(path)  # noqa: PTH120
-    if not os.path.lexists(path):
+    folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120 - where SQLite keeps its files beside it
+    mode = _mode(path)
+    if mode is None:
         if not os.path.isdir(folder):  # noqa: PTH112
             raise FileNotFoundError(errno.ENOENT, "the directory that the store is to be in does not exist", folder)
         if read_only:
@@ -59,6 +59,10 @@ def _look(path: str, read_only: bool) -> None:  # noqa: FBT001
         if not os.access(folder, os.W_OK | os.X_OK, **may):
             raise ReadOnlyStore(f"no file can be made in {folder}, which this user may not write to")
         return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "a store is a file and this is a directory", path)
+    if not stat.S_ISREG(mode):
+        raise BackendError(f"{path} is a device, a pipe or a socket: a store is a file")
     if not os.access(path, os.R_OK, **may):
         raise PermissionError(errno.EACCES, "this user may not read the file", path)
     if not read_only and not os.access(path, os.W_OK, **may):
@@ -67,3 +71,11 @@ def _look(path: str, read_only: bool) -> None:  # noqa: FBT001
         raise ReadOnlyStore(
             f"{folder} may not be written to by this user, and SQLite keeps its log there: open with read_only=True"
         )
+
+
+def _mode(path: str) -> int | None:
+    """Kind and permissions, None where there is nothing; what hinders the look itself is raised."""
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return None
