@@ -12,8 +12,8 @@ use crate::findings::{Break, Findings, Kind};
 use crate::judge::Judge;
 use crate::ranges::Open;
 
-/// Chain states kept: about 6 MB, however many logs there are.
-pub const STATES: usize = 1 << 16;
+/// Chain states kept, about 2 MB for each range that is looked through, however many logs there are.
+pub const STATES: usize = 1 << 14;
 
 /// One stored row as found; `None` where a column has the wrong type.
 #[derive(Clone, Copy, Debug)]
@@ -77,10 +77,13 @@ impl Checker {
             self.judge.row(&row, place, hash(&row), self.states.get(&place.0).copied(), lookup)?;
         }
         self.settle();
-        for (log, state) in &later.states {
-            self.states.insert(*log, *state);
+        let Self { states, judge, .. } = later;
+        if states.len() == STATES {
+            self.states = states; // It would push out all others.
+        } else {
+            self.states.extend(states);
         }
-        self.judge.findings.merge(later.into_findings());
+        self.judge.findings.merge(judge.into_findings());
         Ok(())
     }
 
@@ -96,9 +99,8 @@ impl Checker {
     }
 
     #[must_use]
-    pub fn into_findings(mut self) -> Findings {
-        self.settle();
-        self.judge.findings
+    pub fn into_findings(self) -> Findings {
+        self.judge.into_findings()
     }
 
     /// Rows taken in so far.

@@ -96,6 +96,11 @@ impl Judge {
         Ok(())
     }
 
+    pub fn into_findings(mut self) -> Findings {
+        self.settle();
+        self.findings
+    }
+
     pub fn settle(&mut self) {
         let Self { findings, hashes, found } = self;
         hashes.flush(&mut |stored, computed| stored.compare(&computed, findings, found));
