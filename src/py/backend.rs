@@ -1,20 +1,18 @@
 //! The native backend: the Protocol of `agent_store.backends.backend`, verb by verb.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use super::entry::Entry;
-use super::errors::{Raised, detached};
+use super::errors::{detached, reporting};
 use super::findings::Findings;
 use super::head::{Appended, Head};
+use super::pages::{Pages, entries};
 use super::{hash, values};
-use crate::error::{Error, Result};
-use crate::sqlite::{self, Change, Durability, Expected, Page, Reading, Select, Settings, Store};
+use crate::sqlite::{self, Change, Durability, Expected, Reading, Select, Settings, Store};
 
 /// A store on an SQLite file, or in memory.
 #[pyclass(frozen, module = "agent_store._core")]
@@ -26,13 +24,6 @@ pub struct Sqlite {
 #[pyclass(frozen, module = "agent_store._core")]
 pub struct Transaction {
     inner: sqlite::Transaction,
-}
-
-/// A reading under way, page by page.
-#[pyclass(frozen, module = "agent_store._core")]
-pub struct Pages {
-    /// Taken while a page is read.
-    reading: Mutex<Option<Reading>>,
 }
 
 fn of<'a>(tx: Option<&'a Bound<'_, Transaction>>) -> Option<&'a sqlite::Transaction> {
@@ -156,7 +147,7 @@ impl Sqlite {
         reverse: bool,
     ) -> Pages {
         let select = Select { stream, writer, after, start, stop, reverse };
-        Pages { reading: Mutex::new(Some(Reading::new(select))) }
+        Pages::of(Reading::new(select))
     }
 
     /// At most `limit` entries more; an empty list when the reading is over.
@@ -168,17 +159,9 @@ impl Sqlite {
         limit: usize,
         tx: Option<&Bound<'py, Transaction>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let slot = &pages.get().reading;
-        let lock = || slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let pages = pages.get();
         let tx = of(tx);
-        let page = detached(py, |check| {
-            let Some(mut reading) = lock().take() else {
-                return Err(Error::Conflict("another thread is reading from this iterator".into()));
-            };
-            let page = self.store.read(&mut reading, limit, tx, check);
-            *lock() = Some(reading);
-            page
-        })?;
+        let page = detached(py, |check| pages.with(|reading| self.store.read(reading, limit, tx, check)))?;
         entries(py, &page)
     }
 
@@ -292,27 +275,7 @@ impl Sqlite {
     #[pyo3(signature = (tx=None))]
     fn info<'py>(&self, py: Python<'py>, tx: Option<&Bound<'py, Transaction>>) -> PyResult<Bound<'py, PyDict>> {
         let tx = of(tx);
-        let info = detached(py, |check| self.store.info(tx, check))?;
-        let dict = PyDict::new(py);
-        dict.set_item("kind", Self::KIND)?;
-        dict.set_item("path", info.path.map_or_else(|| ":memory:".to_owned(), |path| path.display().to_string()))?;
-        dict.set_item("format", info.format)?;
-        dict.set_item("id", info.id)?;
-        dict.set_item("layout", info.layout)?;
-        dict.set_item("entries", info.entries)?;
-        dict.set_item("logs", info.logs)?;
-        dict.set_item("position", info.position)?;
-        dict.set_item("bytes", info.bytes)?;
-        dict.set_item("sqlite_version", rusqlite::version())?;
-        dict.set_item(
-            "durability",
-            match info.durability {
-                Durability::Full => "full",
-                Durability::Normal => "normal",
-            },
-        )?;
-        dict.set_item("read_only", info.read_only)?;
-        Ok(dict)
+        values::info(py, Self::KIND, detached(py, |check| self.store.info(tx, check))?)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
@@ -325,47 +288,4 @@ impl Drop for Sqlite {
         // Closing may carry the whole WAL into the file: not while everybody else waits for the interpreter.
         Python::attach(|py| py.detach(|| self.store.abandon()));
     }
-}
-
-/// Run a verification; `progress` and signals are attended to from the calling thread.
-fn reporting<T: Send>(
-    py: Python<'_>,
-    progress: Option<&Bound<'_, PyAny>>,
-    work: impl FnOnce(sqlite::Check<'_>, sqlite::Progress<'_>) -> Result<T> + Send,
-) -> PyResult<T> {
-    let raised = Raised::default();
-    let progress = progress.map(|progress| progress.clone().unbind());
-    let result = py.detach(|| {
-        work(&|| raised.signals(), &mut |done, total| {
-            raised.keep(Python::attach(|py| {
-                py.check_signals()?;
-                match &progress {
-                    Some(progress) => progress.call1(py, (done, total)).map(drop),
-                    None => Ok(()),
-                }
-            }))
-        })
-    });
-    result.map_err(|error| raised.convert(py, error))
-}
-
-fn entries<'py>(py: Python<'py>, page: &Page) -> PyResult<Bound<'py, PyList>> {
-    let names: Vec<(Py<PyString>, Py<PyString>)> = page
-        .names
-        .iter()
-        .map(|(stream, writer)| (PyString::new(py, stream).unbind(), PyString::new(py, writer).unbind()))
-        .collect();
-    let entries = page.rows.iter().map(|row| {
-        let (stream, writer) = &names[row.name];
-        let payload = PyBytes::new(py, &page.payloads[row.payload.clone()]).unbind();
-        Entry::made(
-            stream.clone_ref(py),
-            writer.clone_ref(py),
-            payload,
-            (row.seq, row.position),
-            (row.prev_hash, row.content_hash),
-        )
-    });
-    let made = entries.map(|entry| Bound::new(py, entry)).collect::<PyResult<Vec<_>>>()?;
-    PyList::new(py, made)
 }

@@ -63,6 +63,28 @@ pub fn detached<T: Send>(
     py.detach(|| work(&|| raised.signals())).map_err(|error| raised.convert(py, error))
 }
 
+/// Run a verification; `progress` and signals are attended to from the calling thread.
+pub fn reporting<T: Send>(
+    py: Python<'_>,
+    progress: Option<&Bound<'_, PyAny>>,
+    work: impl FnOnce(crate::sqlite::Check<'_>, crate::sqlite::Progress<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    let raised = Raised::default();
+    let progress = progress.map(|progress| progress.clone().unbind());
+    let result = py.detach(|| {
+        work(&|| raised.signals(), &mut |done, total| {
+            raised.keep(Python::attach(|py| {
+                py.check_signals()?;
+                match &progress {
+                    Some(progress) => progress.call1(py, (done, total)).map(drop),
+                    None => Ok(()),
+                }
+            }))
+        })
+    });
+    result.map_err(|error| raised.convert(py, error))
+}
+
 fn exception(py: Python<'_>, error: Error) -> PyErr {
     let place = |head: Option<(i64, Hash)>| head.map(|(seq, hash)| (seq, PyBytes::new(py, &hash).unbind()));
     match error {

@@ -9,14 +9,16 @@ mod errors;
 mod findings;
 mod head;
 mod input;
+mod pages;
 mod values;
 
-pub use backend::{Pages, Sqlite, Transaction};
+pub use backend::{Sqlite, Transaction};
 pub use block::TransactionBlock;
 pub use entry::Entry;
 pub use findings::Findings;
 pub use head::{Appended, CommitEvent, Fingerprint, Head};
 pub use input::{as_payload, check_name, check_writable, draw_payloads, draw_rows};
+pub use pages::Pages;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

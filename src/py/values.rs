@@ -1,4 +1,4 @@
-//! SQL parameters and results.
+//! SQL parameters and results, and facts by name.
 
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyTypeError;
@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
 use rusqlite::types::Value;
 
-use crate::sqlite::Params;
+use crate::sqlite::{Durability, Info, Params};
 
 fn value(given: &Bound<'_, PyAny>) -> PyResult<Value> {
     Ok(if given.is_none() {
@@ -62,4 +62,27 @@ fn cell_object(py: Python<'_>, cell: Value) -> PyResult<Bound<'_, PyAny>> {
         Value::Text(text) => PyString::new(py, &text).into_any(),
         Value::Blob(blob) => PyBytes::new(py, &blob).into_any(),
     })
+}
+
+/// The facts of a store by name.
+pub fn info<'py>(py: Python<'py>, kind: &str, info: Info) -> PyResult<Bound<'py, PyDict>> {
+    let path = info.path.map_or_else(|| ":memory:".to_owned(), |path| path.display().to_string());
+    let durability = match info.durability {
+        Durability::Full => "full",
+        Durability::Normal => "normal",
+    };
+    let dict = PyDict::new(py);
+    dict.set_item("kind", kind)?;
+    dict.set_item("path", path)?;
+    dict.set_item("format", info.format)?;
+    dict.set_item("id", info.id)?;
+    dict.set_item("layout", info.layout)?;
+    dict.set_item("entries", info.entries)?;
+    dict.set_item("logs", info.logs)?;
+    dict.set_item("position", info.position)?;
+    dict.set_item("bytes", info.bytes)?;
+    dict.set_item("sqlite_version", rusqlite::version())?;
+    dict.set_item("durability", durability)?;
+    dict.set_item("read_only", info.read_only)?;
+    Ok(dict)
 }

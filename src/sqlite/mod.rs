@@ -9,6 +9,7 @@ mod feed;
 mod generation;
 mod heads;
 mod index;
+mod info;
 mod layout;
 mod merge;
 mod open;
@@ -36,6 +37,7 @@ use rusqlite::types::Value;
 pub use append::{Appended, Expected};
 pub use connection::Durability;
 pub use generation::Change;
+pub use info::Info;
 pub use pool::Settings;
 pub use read::{Reading, Select};
 pub use rows::{Page, Row};
@@ -57,20 +59,6 @@ use crate::findings::Findings;
 pub struct Store {
     pool: Arc<Pool>,
     timeout: Duration,
-}
-
-/// The facts of a store, as `info()` tells them.
-pub struct Info {
-    pub path: Option<std::path::PathBuf>,
-    pub format: i64,
-    pub id: Option<i64>,
-    pub layout: &'static str,
-    pub entries: i64,
-    pub logs: i64,
-    pub position: i64,
-    pub bytes: i64,
-    pub durability: Durability,
-    pub read_only: bool,
 }
 
 impl Store {
@@ -277,23 +265,7 @@ impl Store {
     }
 
     pub fn info(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<Info> {
-        self.via(tx, check).read(|conn| {
-            let number = |sql: &str| conn.sqlite.query_row(sql, (), |row| row.get::<_, i64>(0));
-            let compact = conn.layout == Layout::Compact;
-            let id = "SELECT ival FROM _agent_store_meta WHERE key = '_agent_store.id'";
-            Ok(Info {
-                path: self.pool.settings.path.clone(),
-                format: if compact { layout::FORMAT } else { 0 },
-                id: if compact { number(id).ok() } else { None },
-                layout: if compact { "compact" } else { "crate" },
-                entries: number("SELECT count(*) FROM _agent_store_entries")?,
-                logs: number("SELECT count(*) FROM _agent_store_logs")?,
-                position: heads::last_position(&conn.sqlite)?,
-                bytes: number("PRAGMA main.page_count")? * number("PRAGMA main.page_size")?,
-                durability: self.pool.settings.durability,
-                read_only: self.pool.settings.read_only,
-            })
-        })
+        self.via(tx, check).read(|conn| info::of(conn, &self.pool.settings))
     }
 }
 

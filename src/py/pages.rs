@@ -1,0 +1,56 @@
+//! Reading entries page by page.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString};
+
+use super::entry::Entry;
+use crate::error::{Error, Result};
+use crate::sqlite::{Page, Reading};
+
+/// A reading under way, page by page.
+#[pyclass(frozen, module = "agent_store._core")]
+pub struct Pages {
+    /// Taken while a page is read.
+    reading: Mutex<Option<Reading>>,
+}
+
+impl Pages {
+    pub fn of(reading: Reading) -> Self {
+        Self { reading: Mutex::new(Some(reading)) }
+    }
+
+    /// Lend the reading out for one page; a second thread meanwhile is refused.
+    pub fn with(&self, read: impl FnOnce(&mut Reading) -> Result<Page>) -> Result<Page> {
+        let lock = || self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut reading) = lock().take() else {
+            return Err(Error::Conflict("another thread is reading from this iterator".into()));
+        };
+        let page = read(&mut reading);
+        *lock() = Some(reading);
+        page
+    }
+}
+
+/// A page as Python objects.
+pub fn entries<'py>(py: Python<'py>, page: &Page) -> PyResult<Bound<'py, PyList>> {
+    let names: Vec<(Py<PyString>, Py<PyString>)> = page
+        .names
+        .iter()
+        .map(|(stream, writer)| (PyString::new(py, stream).unbind(), PyString::new(py, writer).unbind()))
+        .collect();
+    let entries = page.rows.iter().map(|row| {
+        let (stream, writer) = &names[row.name];
+        let payload = PyBytes::new(py, &page.payloads[row.payload.clone()]).unbind();
+        Entry::made(
+            stream.clone_ref(py),
+            writer.clone_ref(py),
+            payload,
+            (row.seq, row.position),
+            (row.prev_hash, row.content_hash),
+        )
+    });
+    let made = entries.map(|entry| Bound::new(py, entry)).collect::<PyResult<Vec<_>>>()?;
+    PyList::new(py, made)
+}
