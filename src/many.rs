@@ -36,6 +36,7 @@ struct Group<T> {
     tags: Vec<T>,
     /// Of each last block.
     lengths: [u8; LANES],
+    /// One after the other, each filled up with zeros to whole blocks; made when the first comes.
     inputs: Vec<u8>,
 }
 
@@ -58,11 +59,16 @@ impl<T> Many<T> {
             return done(tag, chain::hash(prev, payload));
         }
         let before = (length - 1) / BLOCK;
+        let size = (before + 1) * BLOCK;
         let group = &mut self.groups[before - 1];
         let lane = group.tags.len();
-        group.inputs.extend_from_slice(start);
-        group.inputs.extend_from_slice(payload);
-        group.inputs.resize((lane + 1) * (before + 1) * BLOCK, 0);
+        if lane == 0 {
+            group.inputs.resize(LANES * size, 0);
+        }
+        let (input, rest) = group.inputs[lane * size..][..size].split_at_mut(length);
+        input[..start.len()].copy_from_slice(start);
+        input[start.len()..].copy_from_slice(payload);
+        rest.fill(0);
         // 1 to 64.
         group.lengths[lane] = u8::try_from(length - before * BLOCK).unwrap_or(0);
         group.tags.push(tag);
@@ -88,7 +94,7 @@ impl<T> Group<T> {
         macro_rules! compress_blocks {
             ($($blocks:literal)*) => {
                 match before {
-                    $($blocks => compress::<{ $blocks * BLOCK }>(platform, &self.inputs, &mut values),)*
+                    $($blocks => compress::<{ $blocks * BLOCK }>(platform, &self.inputs, self.tags.len(), &mut values),)*
                     _ => {}
                 }
             };
@@ -103,18 +109,15 @@ impl<T> Group<T> {
             }
             done(tag, le_bytes_from_words_32(&value));
         }
-        self.inputs.clear();
     }
 }
 
-/// The chaining value of each input after its first `BYTES`; inputs are a block longer.
-fn compress<const BYTES: usize>(platform: Platform, inputs: &[u8], values: &mut [u8; LANES * 32]) {
+/// The chaining value of each of `count` inputs after its first `BYTES`; inputs are a block longer.
+fn compress<const BYTES: usize>(platform: Platform, inputs: &[u8], count: usize, values: &mut [u8; LANES * 32]) {
     let mut starts = [&[0; BYTES]; LANES];
-    let mut count = 0;
     for (start, input) in starts.iter_mut().zip(inputs.chunks_exact(BYTES + BLOCK)) {
         if let Some(first) = input.first_chunk::<BYTES>() {
             *start = first;
-            count += 1;
         }
     }
     platform.hash_many(&starts[..count], &IV, 0, IncrementCounter::No, 0, CHUNK_START, 0, &mut values[..count * 32]);

@@ -29,6 +29,9 @@ pub struct Block {
     bytes: Vec<u8>,
     /// The rows say what they link to.
     linked: bool,
+    /// The position that no row is to be above: a statement then need not compare each.
+    upto: i64,
+    over: bool,
 }
 
 struct Stored {
@@ -45,13 +48,18 @@ impl Take for Block {
     const ARGUMENTS: &'static [i32] = &[5, 6];
 
     fn is_full(&self) -> bool {
-        self.rows.len() >= ROWS.into() || self.bytes.len() >= BYTES
+        self.rows.len() >= ROWS.into() || self.bytes.len() >= BYTES || self.over
     }
 
     fn take(&mut self, values: &Context<'_>) {
+        let position = integer(values, 0).unwrap_or(0);
+        if position > self.upto {
+            self.over = true;
+            return;
+        }
         self.linked = values.len() > 5;
         let row = Stored {
-            position: integer(values, 0).unwrap_or(0),
+            position,
             log: integer(values, 1),
             seq: integer(values, 2),
             content_hash: self.keep(values.get_raw(3)),
@@ -64,7 +72,8 @@ impl Take for Block {
 
 impl Block {
     /// But for what one large payload needed.
-    fn emptied(mut self) -> Self {
+    fn emptied(mut self, upto: i64) -> Self {
+        (self.upto, self.over) = (upto, false);
         self.rows.clear();
         self.bytes.clear();
         self.bytes.shrink_to(2 * BYTES);
@@ -94,18 +103,19 @@ impl Block {
     }
 }
 
-/// Run `sql`, which takes its rows into a block, and go through them; true where there may be more. Rows before an
-/// unreadable page are gone through before the error is returned.
+/// Run `sql`, which takes its rows up to position `upto` into a block, and go through them; true where there may be more.
+/// Rows before an unreadable page are gone through before the error is returned.
 pub fn read(
     conn: &Connection,
     blocks: &Taker<Block>,
     sql: &str,
     params: impl Params,
+    upto: i64,
     by: By,
     mut row: impl FnMut(&Row<'_>) -> Result<()>,
 ) -> Result<bool> {
     // The memory of the last one.
-    let block = blocks.exchange(Block::default()).emptied();
+    let block = blocks.exchange(Block::default()).emptied(upto);
     let (mut block, more) = blocks.run(conn, sql, params, block);
     // Nothing to do where SQLite read a table or an index in its own order, which nothing promises.
     match by {
@@ -115,6 +125,7 @@ pub fn read(
     for stored in &block.rows {
         row(&block.row(stored))?;
     }
+    let over = block.over;
     blocks.exchange(block);
-    more
+    more.map(|more| more && !over)
 }

@@ -9,16 +9,16 @@ use crate::checker::{Checker, Lookup, Row, State};
 use crate::error::Result;
 
 const STORE: &str = "SELECT agent_store_block(position, log, seq, content_hash, payload)
-FROM _agent_store_entries WHERE position BETWEEN ?1 AND ?2";
+FROM _agent_store_entries WHERE position >= ?1";
 /// The sign keeps SQLite from the index.
 const PLACES: &str = "SELECT agent_store_block(position, log, seq, content_hash, payload)
-FROM _agent_store_entries WHERE position BETWEEN ?1 AND ?2 AND +log = ?3";
+FROM _agent_store_entries WHERE +log = ?1 AND position BETWEEN ?2 AND ?3";
 const LOG: &str = "SELECT agent_store_block(position, log, seq, content_hash, payload)
-FROM _agent_store_entries WHERE seq BETWEEN ?1 AND ?2 AND log = ?3";
+FROM _agent_store_entries WHERE log = ?1 AND seq BETWEEN ?2 AND ?3";
 const STORE_OF_CRATE: &str = "SELECT agent_store_block(position, log, seq, content_hash, payload, prev_hash)
-FROM temp._agent_store_entries WHERE position BETWEEN ?1 AND ?2";
+FROM temp._agent_store_entries WHERE position >= ?1";
 const LOG_OF_CRATE: &str = "SELECT agent_store_block(position, log, seq, content_hash, payload, prev_hash)
-FROM temp._agent_store_entries WHERE seq BETWEEN ?1 AND ?2 AND log = ?3";
+FROM temp._agent_store_entries WHERE log = ?1 AND seq BETWEEN ?2 AND ?3";
 
 #[derive(Clone, Copy)]
 pub enum Order {
@@ -45,17 +45,17 @@ pub fn feed(
     (from, to): (i64, i64),
     seen: &mut dyn FnMut(&Row<'_>),
 ) -> Result<Option<i64>> {
-    let (sql, by, log) = match (order, crate_layout) {
-        (Order::Position, false) => (STORE, By::Position, None),
-        (Order::Position, true) => (STORE_OF_CRATE, By::Position, None),
-        (Order::Place(log), _) => (PLACES, By::Position, Some(log)),
-        (Order::Seq(log), false) => (LOG, By::Seq, Some(log)),
-        (Order::Seq(log), true) => (LOG_OF_CRATE, By::Seq, Some(log)),
+    let (sql, by, params) = match (order, crate_layout) {
+        (Order::Position, false) => (STORE, By::Position, [Some(from), None, None]),
+        (Order::Position, true) => (STORE_OF_CRATE, By::Position, [Some(from), None, None]),
+        (Order::Place(log), _) => (PLACES, By::Position, [Some(log), Some(from), Some(to)]),
+        (Order::Seq(log), false) => (LOG, By::Seq, [Some(log), Some(from), Some(to)]),
+        (Order::Seq(log), true) => (LOG_OF_CRATE, By::Seq, [Some(log), Some(from), Some(to)]),
     };
-    let params = [Some(from), Some(to), log];
-    let params = rusqlite::params_from_iter(&params[..2 + usize::from(log.is_some())]);
+    let params = rusqlite::params_from_iter(params.into_iter().flatten());
+    let upto = if by == By::Position { to } else { i64::MAX };
     let mut last = from;
-    let more = block::read(&conn.sqlite, &conn.blocks, sql, params, by, |row| {
+    let more = block::read(&conn.sqlite, &conn.blocks, sql, params, upto, by, |row| {
         seen(row);
         last = if by == By::Seq { row.seq.unwrap_or(last) } else { row.position };
         checker.row(row, &conn.sqlite)
