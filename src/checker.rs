@@ -74,7 +74,7 @@ impl Checker {
     /// Take in the range that comes next.
     pub fn join(&mut self, later: Self, lookup: &dyn Lookup) -> Result<()> {
         for (place, row) in later.open.iter().flat_map(Open::rows) {
-            self.judge.row(&row, place, hash(&row), self.states.get(&place.0).copied(), lookup)?;
+            self.judge.row(&row, place, hash(&row).as_ref(), self.states.get(&place.0), lookup)?;
         }
         self.settle();
         let Self { states, judge, .. } = later;
@@ -155,18 +155,17 @@ impl Checker {
             *next = row.position;
         }
         *next = next.and_then(|next| next.checked_add(1));
-        let stored = hash(row);
         let (Some(log), Some(seq)) = (row.log, row.seq) else {
             judge.report(Kind::Malformed, row, row.seq, "log or seq is not an integer".to_owned());
             return Ok(());
         };
-        let state = State { seq, position: row.position, content_hash: stored };
+        let state = State { seq, position: row.position, content_hash: hash(row) };
         if let Some(known) = states.get_mut(&log) {
-            judge.row(row, (log, seq), stored, Some(*known), lookup)?;
+            judge.row(row, (log, seq), state.content_hash.as_ref(), Some(known), lookup)?;
             *known = state;
         } else {
             if !open.as_mut().is_some_and(|open| seq > 1 && open.takes(row, log, seq)) {
-                judge.row(row, (log, seq), stored, None, lookup)?;
+                judge.row(row, (log, seq), state.content_hash.as_ref(), None, lookup)?;
             }
             states.insert(log, state);
         }

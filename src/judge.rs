@@ -35,21 +35,25 @@ impl Judge {
         &mut self,
         row: &Row<'_>,
         (log, seq): (i64, i64),
-        stored: Option<Hash>,
-        known: Option<State>,
+        stored: Option<&Hash>,
+        known: Option<&State>,
         lookup: &dyn Lookup,
     ) -> Result<()> {
-        let (Some(content_hash), Some(payload), true) = (stored, row.payload, seq > 0 && row.position > 0) else {
+        let (Some(&content_hash), Some(payload), true) = (stored, row.payload, seq > 0 && row.position > 0) else {
             self.report(Kind::Malformed, row, row.seq, shape(row, seq, stored));
             return Ok(());
         };
+        let looked_up;
         let before = match known {
             Some(state) if state.seq == seq - 1 => Some(state),
             _ if seq == 1 => None,
-            _ => match lookup.before(log, seq) {
-                Err(Error::Corrupt(_)) => return Ok(()), // What it must be judged against is reported there.
-                other => other?,
-            },
+            _ => {
+                looked_up = match lookup.before(log, seq) {
+                    Err(Error::Corrupt(_)) => return Ok(()), // What it must be judged against is reported there.
+                    other => other?,
+                };
+                looked_up.as_ref()
+            }
         };
         let reached = before.map_or(0, |state| state.seq);
         if reached != seq - 1 {
@@ -73,7 +77,7 @@ impl Judge {
             self.report(Kind::Order, row, row.seq, detail);
             broken = true;
         }
-        let prev = match before.map(|state| state.content_hash) {
+        let prev = match before.map(|state| &state.content_hash) {
             None => None,
             Some(Some(hash)) => Some(hash),
             Some(None) => {
@@ -83,7 +87,7 @@ impl Judge {
             }
         };
         if let StoredPrev::Column(column) = row.prev
-            && column != prev.as_ref().map(|hash| &hash[..])
+            && column != prev.map(|hash| &hash[..])
         {
             let detail = "prev_hash is not the content_hash of the entry before".to_owned();
             self.report(Kind::Link, row, row.seq, detail);
@@ -92,7 +96,7 @@ impl Judge {
         let number = self.findings.entries;
         let stored = Stored { number, log, seq, position: row.position, content_hash, broken };
         let Self { findings, hashes, found } = self;
-        hashes.push(prev.as_ref(), payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found));
+        hashes.push(prev, payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found));
         Ok(())
     }
 
@@ -132,7 +136,7 @@ impl Stored {
     }
 }
 
-fn shape(row: &Row<'_>, seq: i64, stored: Option<Hash>) -> String {
+fn shape(row: &Row<'_>, seq: i64, stored: Option<&Hash>) -> String {
     if stored.is_none() {
         match row.content_hash {
             Some(hash) => format!("content_hash has {} bytes instead of 32", hash.len()),
