@@ -59,7 +59,7 @@ def open(
     if isinstance(target, sqlite3.Connection):
         raise BackendError("a connection of the caller's is not supported yet: open the file by its path")
     seconds = 5.0 if timeout is None else timeout
-    return Store(sqlite.open(target, durability or "full", bool(read_only), seconds, progress))
+    return Store(sqlite.open(target, durability or "full", bool(read_only), seconds, progress), os.fspath(target))
 
 
 class Store:
@@ -67,8 +67,9 @@ class Store:
 
     _closed = True
 
-    def __init__(self, backend: "Backend") -> None:
+    def __init__(self, backend: "Backend", target: str) -> None:
         self._binding = Binding(backend)
+        self._target = target
         self._closed = False
 
     def log(self, stream: str, writer: str) -> WriterLog:
@@ -162,4 +163,4 @@ class Store:
             warnings.warn(f"{self!r} was never closed: use `with agent_store.open(…) as store`", ResourceWarning, 2)
 
     def __repr__(self) -> str:
-        return f"Store({self._binding.backend.kind})"
+        return f"Store({self._target!r})"

@@ -53,8 +53,9 @@ impl Sqlite {
                 return Err(PyValueError::new_err(format!("durability must be \"full\" or \"normal\", not {other:?}")));
             }
         };
-        let timeout = Duration::try_from_secs_f64(timeout)
-            .map_err(|error| PyValueError::new_err(format!("timeout must be seconds from 0 on: {error}")))?;
+        let timeout = Duration::try_from_secs_f64(timeout).map_err(|_| {
+            PyValueError::new_err(format!("timeout must be a finite number of seconds, 0 or more, not {timeout}"))
+        })?;
         let settings = Settings { path, durability, read_only };
         let store = reporting(py, progress, |check, report| Store::open(settings, timeout, check, report))?;
         Ok(Self { store })

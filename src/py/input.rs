@@ -126,7 +126,7 @@ pub fn draw_rows<'py>(iterator: &Bound<'py, PyAny>, first: u64, rows: usize, siz
         else {
             return Err(PyTypeError::new_err(format!(
                 "row number {number} must be a tuple (stream, writer, payload), not {}",
-                type_name(&item)
+                item.cast::<PyTuple>().map_or_else(|_| type_name(&item), |tuple| format!("one of {}", tuple.len()))
             )));
         };
         check_writable(&format!("stream of row number {number}"), &stream)?;
