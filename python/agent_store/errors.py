@@ -143,10 +143,13 @@ class StoreClosed(StoreError):
 
 
 class ForkedStore(StoreError):
-    """The store was opened in the parent process."""
+    """The store was opened in the parent process.
+
+    The child must not open the same file either: what it commits can vanish when the parent closes.
+    """
 
     def __str__(self) -> str:
-        return "the store was opened before this process was forked: open it anew here"
+        return "the store was opened before this process was forked: start processes by spawn, or fork before opening"
 
 
 class UnsupportedFormat(StoreError):

@@ -8,7 +8,10 @@ RESERVED = "_agent_store."
 
 
 class Generation:
-    """A counter from 0 to 2^63 - 1, shared by all threads and processes that open the store."""
+    """A counter from 0 to 2^63 - 1, shared by all threads and processes that open the store.
+
+    Each change is one atomic write; past the largest value OverflowError, and nothing is changed.
+    """
 
     def __init__(self, binding: Binding, key: str) -> None:
         check_name("key", key)

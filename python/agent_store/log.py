@@ -50,10 +50,11 @@ class WriterLog:
     def append(
         self, payload: "Buffer", *, expected: "Entry | Head | CommitEvent | int | None | _Unchecked" = UNCHECKED
     ) -> Entry:
-        """Append one entry, durable on return.
+        """Append one entry, durable on return; inside `transaction()` when that ends.
 
-        `payload` is bytes-like, at most 512 MiB. `expected` is the Entry, Head or CommitEvent that must still be the
-        log's head, None or 0 where the log must be empty; else HeadMoved, and nothing was written.
+        `payload` is bytes-like, at most 512 MiB: TypeError for `str`, ValueError where it is larger. `expected` is the
+        Entry, Head or CommitEvent that must still be the log's head, None or 0 where the log must be empty; else
+        HeadMoved, and nothing was written. Left out, it is not checked.
         """
         payload = as_payload(payload)
         if not self._writable:
@@ -65,8 +66,9 @@ class WriterLog:
     def append_many(self, payloads: "Iterable[Buffer]", *, batch: int | None = None) -> Head | None:
         """Append all payloads in one transaction, all or nothing; the new head, None where the log is still empty.
 
-        The iterable is drawn in chunks, with the write lock held after the first: from inside it the store may be read
-        and not written. With `batch`, each so many are committed, and what was committed stays after an error.
+        The iterable is drawn in chunks, with the write lock held after the first: from inside it the store may be read,
+        and a write raises TransactionConflict. With `batch`, each so many are committed, and what was committed stays
+        after an error; ValueError inside `transaction()`.
         """
         self._check_writable()
         drawn = iter(payloads)

@@ -103,7 +103,7 @@ class Store:
     ) -> Iterator[Entry]:
         """The entries with positions above `after`, in commit order or backwards, in pages.
 
-        Ends where the store ended when it began. With `stream` or `writer` only theirs.
+        Ends where the store ended at the first `next()`. With `stream` or `writer` only theirs.
         """
         if after < 0:
             raise ValueError(f"after must be a position, 0 or more, not {after}")
@@ -130,7 +130,10 @@ class Store:
         return TransactionBlock(self, self._binding)
 
     def execute(self, sql: str, params: Params = ()) -> int:
-        """Run one statement of the caller's own on the writing connection; how many rows it changed."""
+        """Run one statement of the caller's own on the writing connection; how many rows it changed.
+
+        ValueError for what would take the store out of its own hands: BEGIN, COMMIT, VACUUM, ATTACH, some PRAGMAs.
+        """
         return self._binding.backend.execute(sql, params, self._binding.writing())
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
