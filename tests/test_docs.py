@@ -1,0 +1,227 @@
+"""What README and docs/ say: snippets run and print what they show, links lead somewhere, what is named is there."""
+
+import ast
+import contextlib
+import inspect
+import io
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import agent_store
+from agent_store import Generation, Store, StorePolicy, Verdict, WriterLog, errors
+from agent_store.errors import ChainBroken
+from blake3_rule import chain
+from tampering import build, damage
+
+ROOT = Path(__file__).parent.parent
+PAGES = {page.relative_to(ROOT).as_posix(): page.read_text() for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
+COMMAND = re.compile(r"(^|\| )agent-store ")
+ENDLESS = "tail -f"
+NAMED = re.compile(r"`((?:\.ci|benches|docs|examples|python|src|tests)/[\w./-]*)(?:::(\w+))?`")
+
+
+class Snippet(NamedTuple):
+    language: str
+    text: str
+    output: str | None
+    """What a ```text block right behind it shows."""
+
+
+def snippets(page: str) -> Iterator[Snippet]:
+    text = PAGES[page]
+    for found in FENCE.finditer(text):
+        shown = FENCE.match(text, found.end() + 2) if text.startswith("\n\n", found.end()) else None
+        output = shown[2] if shown is not None and shown[1] == "text" else None
+        yield Snippet(found[1], found[2], output)
+
+
+def prose(page: str) -> str:
+    return FENCE.sub("", PAGES[page])
+
+
+def same(shown: str, got: str) -> bool:
+    """`…` stands for anything within a line."""
+    return re.fullmatch(".*".join(map(re.escape, shown.strip("\n").split("…"))), got.strip("\n")) is not None
+
+
+def run_python(snippet: Snippet, names: dict[str, Any]) -> None:
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(snippet.text, "<snippet>", "exec"), names)
+    shown = "\n".join(SHOWN.findall(snippet.text)) if snippet.output is None else snippet.output
+    assert same(shown, output.getvalue()), output.getvalue()
+
+
+def run_shell(text: str) -> None:
+    """The lines of `agent-store`, but for what never ends; with `$` before each, what follows it is its output."""
+    session = text.startswith("$ ")
+    parts = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:] if session else text.splitlines()
+    scripts = sysconfig.get_path("scripts")
+    for part in parts:
+        command, _, shown = part.partition("\n")
+        if not COMMAND.search(command) or ENDLESS in command:
+            continue
+        done = subprocess.run(
+            ["sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+            env=os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}"},
+        )
+        if session:
+            assert same(shown, done.stdout), f"{command}\n{done.stdout}"
+        else:
+            assert done.returncode == 0, f"{command}\n{done.stdout}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_snippets_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, in a directory with nothing in it but a file of the crate's."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "tests" / "data" / "crate-0.1.2.db", "crate.db")
+    names: dict[str, Any] = {"__name__": "snippets"}
+    for snippet in snippets(page):
+        if snippet.language == "python":
+            run_python(snippet, names)
+        elif snippet.language in {"sh", "console"}:
+            run_shell(snippet.text)
+        else:
+            assert snippet.language in {"text", "sql"}, "every block says what it is"
+
+
+def anchors(page: str) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (ROOT / page).parent / name if name else ROOT / page
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found.resolve().relative_to(ROOT).as_posix()), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_reached_from_the_readme(page: str) -> None:
+    assert page == "README.md" or f"]({page})" in PAGES["README.md"]
+
+
+def functions(file: Path) -> set[str]:
+    if file.suffix == ".rs":
+        return set(re.findall(r"#\[test\]\s+fn (\w+)", file.read_text()))
+    tree = ast.parse(file.read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_and_tests_that_are_named_exist(page: str) -> None:
+    for path, test in NAMED.findall(PAGES[page]):
+        assert (ROOT / path).exists(), path
+        if test:
+            assert test in functions(ROOT / path), f"{path}::{test}"
+
+
+def test_each_promise_names_the_test_that_holds_it() -> None:
+    promises, _, _ = PAGES["docs/safety.md"].partition("\n## What is not promised")
+    rows = [line for line in promises.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        promise, held = row.strip("| ").split(" | ")
+        assert all(test for _, test in NAMED.findall(held)), promise
+        assert NAMED.search(held), promise
+
+
+UNSEEN = {
+    "newest entries of the store removed": "DELETE FROM _agent_store_entries WHERE position > 57",
+    "names of two logs exchanged": """UPDATE _agent_store_logs SET writer = 'x' WHERE id = 1;
+        UPDATE _agent_store_logs SET writer = 'ada' WHERE id = 2;
+        UPDATE _agent_store_logs SET writer = 'bob' WHERE id = 1;""",
+    "positions exchanged between logs": """UPDATE _agent_store_entries SET position = 1000 WHERE position = 20;
+        UPDATE _agent_store_entries SET position = 20 WHERE position = 21;
+        UPDATE _agent_store_entries SET position = 21 WHERE position = 1000;""",
+    "a generation set back": "UPDATE _agent_store_meta SET ival = 1 WHERE key = 'report'",
+}
+
+
+@pytest.mark.parametrize("sql", UNSEEN.values(), ids=UNSEEN.keys())
+def test_what_verify_cannot_see(path: Path, sql: str) -> None:
+    """And what a head that was kept shows of it."""
+    build(path)
+    with agent_store.open(path) as store:
+        kept = store.log("room", "ada").verify()
+    damage(path, sql)
+    with agent_store.open(path) as store:
+        assert store.verify().holds
+        log = store.log("room", "ada")
+        if sql in {UNSEEN["newest entries of the store removed"], UNSEEN["names of two logs exchanged"]}:
+            with pytest.raises(ChainBroken, match="given as contains is not in the log"):
+                log.verify(contains=kept)
+        else:
+            assert log.verify(contains=kept) == kept
+
+
+def test_the_sql_is_the_one_that_is_run() -> None:
+    sql = ROOT / "python" / "agent_store" / "sql" / "sqlite"
+    shown = [snippet.text for snippet in snippets("docs/format.md") if snippet.language == "sql"]
+    *ours, crate = shown
+    assert "\n".join(ours) == f"{(sql / 'tables.sql').read_text()}\n{(sql / 'guards.sql').read_text()}"
+    assert "PRIMARY KEY (stream, writer, seq)" in crate
+
+
+def test_the_example_of_the_hash_rule_is_blake3() -> None:
+    """Against an implementation of our own, from BLAKE3's specification."""
+    rows = re.findall(r"^\| \d \| `b\"(\w*)\"` \| `([0-9a-f]{64})` \|$", PAGES["docs/format.md"], re.MULTILINE)
+    payloads = [payload.encode() for payload, _ in rows]
+    assert len(payloads) == 3
+    assert [digest for _, digest in rows] == [digest.hex() for digest in chain(payloads)]
+
+
+CLASSES: dict[str, type[object]] = {"log": WriterLog, "generation": Generation, "store": Store, "policy": StorePolicy}
+
+
+def signature(call: Any, *, method: bool) -> str:
+    """Without annotations, and without self."""
+    found = inspect.signature(call)
+    kept = [value.replace(annotation=value.empty) for value in list(found.parameters.values())[method:]]
+    return str(found.replace(parameters=kept, return_annotation=inspect.Signature.empty))
+
+
+def test_the_reference_has_every_call_with_its_arguments() -> None:
+    wanted = [f"agent_store.open{signature(agent_store.open, method=False)}"]
+    for name, kind in CLASSES.items():
+        for member, value in vars(kind).items():
+            if not member.startswith("_") and inspect.isfunction(value):
+                wanted.append(f"{name}.{member}{signature(value, method=True)}")
+    for call in wanted:
+        assert f"`{call}`" in PAGES["docs/api.md"], call
+
+
+def test_the_reference_has_every_name() -> None:
+    text = PAGES["docs/api.md"]
+    for name in agent_store.__all__:
+        assert re.search(rf"\b{name}\b", text), name
+    for name, value in vars(errors).items():
+        if isinstance(value, type) and issubclass(value, errors.StoreError):
+            assert f"`{name}" in text, name
+    kinds: list[type[object]] = [agent_store.Entry, agent_store.Head, agent_store.CommitEvent, agent_store.Fingerprint]
+    for kind in (*kinds, Verdict, agent_store.Break, WriterLog, Generation):
+        for member in vars(kind):
+            assert member.startswith("_") or re.search(rf"\b{member}\b", text), f"{kind.__name__}.{member}"
