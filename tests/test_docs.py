@@ -128,7 +128,9 @@ def functions(file: Path) -> set[str]:
     if file.suffix == ".rs":
         return set(re.findall(r"#\[test\]\s+fn (\w+)", file.read_text()))
     tree = ast.parse(file.read_text())
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    machines = {ast.unparse(node.targets[0]) for node in tree.body if isinstance(node, ast.Assign)}
+    return names | {name for name in machines if name.startswith("Test")}
 
 
 @pytest.mark.parametrize("page", PAGES)
