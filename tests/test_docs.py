@@ -141,6 +141,13 @@ def test_files_and_tests_that_are_named_exist(page: str) -> None:
             assert test in functions(ROOT / path), f"{path}::{test}"
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_make_targets_that_are_named_exist(page: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:`|^    )make (\w+)", PAGES[page], re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
 def test_each_promise_names_the_test_that_holds_it() -> None:
     promises, _, _ = PAGES["docs/safety.md"].partition("\n## What is not promised")
     rows = [line for line in promises.splitlines() if line.startswith("| ")][1:]
