@@ -1,5 +1,6 @@
 """Fixtures of all tests, and the guard that what they test is the installed wheel."""
 
+import signal
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ hypothesis.settings.load_profile("fixed")
 
 
 def pytest_configure() -> None:
+    # A shell without job control starts what runs in its background with Ctrl-C ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for module in (agent_store, agent_store._core):
         found = Path(module.__file__ or "").resolve()
         if not found.is_relative_to(INSTALLED) or found.is_relative_to(SOURCE):
