@@ -112,7 +112,7 @@ pub fn first_after(conn: &Connection, log: i64, position: i64, head: &State) -> 
     while low < high {
         let middle = low + (high - low) / 2;
         match from_seq(conn, log, middle)? {
-            Some(found) if found.position <= position => low = found.seq + 1,
+            Some(found) if found.position <= position => low = found.seq.saturating_add(1),
             _ => high = middle,
         }
     }

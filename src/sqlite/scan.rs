@@ -90,7 +90,10 @@ pub fn log(
         name(via, &mut findings)?;
         return Ok(findings);
     };
-    let first = since.map_or(1, |head| head.seq + 1);
+    let head = last.content_hash.map(|hash| (last.seq, hash));
+    let Some(first) = since.map_or(Some(1), |head| head.seq.checked_add(1)) else {
+        return Ok(Findings { logs: 1, head, ..findings });
+    };
     let below_one = since.is_none().then_some(Job::Seqs { log, from: i64::MIN, to: 0 });
     let rows = last.seq.abs_diff(first.saturating_sub(1));
     let cores = threads(via, i64::try_from(rows).unwrap_or(i64::MAX));
@@ -110,7 +113,7 @@ pub fn log(
         }
     }
     findings.logs = 1;
-    findings.head = last.content_hash.map(|hash| (last.seq, hash));
+    findings.head = head;
     findings.breaks.sort_by_key(|found| found.seq);
     name(via, &mut findings)?;
     Ok(findings)
