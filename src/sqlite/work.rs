@@ -76,7 +76,7 @@ impl<'a> Scan<'a> {
                 let mut next = Some(from);
                 while let Some(at) = next {
                     step()?;
-                    next = self.positions(&mut checker, at, to)?;
+                    next = self.positions(&mut checker, (at, to), step)?;
                     self.done.fetch_add(at.abs_diff(next.unwrap_or(to)), Ordering::Relaxed);
                 }
                 checker.finish(to);
@@ -116,7 +116,12 @@ impl<'a> Scan<'a> {
 
     /// Read the next chunk. A page that cannot be read costs the positions on it: the range is halved until what is
     /// readable has been read.
-    fn positions(&self, checker: &mut Checker, from: i64, to: i64) -> Result<Option<i64>> {
+    fn positions(
+        &self,
+        checker: &mut Checker,
+        (from, to): (i64, i64),
+        step: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<i64>> {
         match self.rows(checker, Order::Position, from, to) {
             Err(Error::Corrupt(_)) => {}
             other => return other,
@@ -125,7 +130,8 @@ impl<'a> Scan<'a> {
         let mut unread: Option<(i64, i64, String)> = None;
         let mut tries = TRIES;
         while let Some((from, to)) = ranges.pop() {
-            tries -= 1;
+            step()?;
+            tries = tries.saturating_sub(1);
             let before = checker.entries();
             match self.rows(checker, Order::Position, from, to) {
                 Ok(next) => {
