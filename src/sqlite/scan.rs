@@ -92,7 +92,8 @@ pub fn log(
     };
     let head = last.content_hash.map(|hash| (last.seq, hash));
     let Some(first) = since.map_or(Some(1), |head| head.seq.checked_add(1)) else {
-        return Ok(Findings { logs: 1, head, ..findings });
+        (findings.logs, findings.head) = (1, head);
+        return Ok(findings);
     };
     let below_one = since.is_none().then_some(Job::Seqs { log, from: i64::MIN, to: 0 });
     let rows = last.seq.abs_diff(first.saturating_sub(1));
@@ -112,8 +113,7 @@ pub fn log(
             findings = by_seq;
         }
     }
-    findings.logs = 1;
-    findings.head = head;
+    (findings.logs, findings.head) = (1, head);
     findings.breaks.sort_by_key(|found| found.seq);
     name(via, &mut findings)?;
     Ok(findings)
