@@ -87,7 +87,7 @@ pub fn run(
         ("_agent_store_meta", counters),
     ] {
         step()?;
-        match via.read(|conn| check(&conn.sqlite, logs, findings)) {
+        match via.snapshot(|conn| check(&conn.sqlite, logs, findings)) {
             Err(Error::Corrupt(detail)) => {
                 findings.report(whole(Kind::Corrupt, format!("{what} cannot be read: {detail}")));
             }
@@ -111,7 +111,7 @@ fn entries(
     loop {
         step()?;
         let from = indexed.last;
-        let (read, more) = via.read(|conn| {
+        let (read, more) = via.snapshot(|conn| {
             let (mut read, mut more) = match from {
                 Some((log, seq)) => conn.index.run(&conn.sqlite, INDEX_OF_LOG, (log, seq), indexed.next()),
                 None => (indexed.next(), Ok(false)),

@@ -25,7 +25,7 @@ pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
     let (upto, logs, layout) = bounds(via, &mut findings)?;
     if layout == Layout::Compact {
-        via.read(|conn| super::layout::check(&conn.sqlite, &mut findings))?;
+        via.snapshot(|conn| super::layout::check(&conn.sqlite, &mut findings))?;
     }
     let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
     let cores = threads(via, upto);
@@ -45,7 +45,7 @@ pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
 /// The newest position, the newest log, and the layout. Where the page with the newest entry cannot be read, the index
 /// knows its position; where that cannot be read either, nothing is left to look at.
 fn bounds(via: &Via<'_>, findings: &mut Findings) -> Result<(i64, i64, Layout)> {
-    via.read(|conn| {
+    via.snapshot(|conn| {
         let number = |sql: &str| -> Result<i64> { Ok(conn.sqlite.query_row(sql, (), |row| row.get(0))?) };
         let mut or = |what: &str, found: Result<i64>| match found {
             Err(Error::Corrupt(detail)) => {
@@ -73,7 +73,7 @@ pub fn log(
     contains: Option<&Head>,
     progress: Progress<'_>,
 ) -> Result<Findings> {
-    let (log, last, layout) = via.read(|conn| {
+    let (log, last, layout) = via.snapshot(|conn| {
         let log = rows::find_log(&conn.sqlite, stream, writer)?;
         let head = log.map(|log| rows::head(&conn.sqlite, log)).transpose()?.flatten();
         for (head, role) in [(since, "since"), (contains, "contains")] {
@@ -151,10 +151,13 @@ fn in_place(conn: &Connection, log: Option<i64>, head: &Head, role: &str) -> Res
 
 /// Say the names of the logs that the breaks are of.
 fn name(via: &Via<'_>, findings: &mut Findings) -> Result<()> {
-    via.read(|conn| {
+    via.snapshot(|conn| {
         for found in &mut findings.breaks {
             if let (Some(log), None) = (found.log, &found.name) {
-                found.name = rows::log_name(&conn.sqlite, log).ok().flatten();
+                found.name = match rows::log_name(&conn.sqlite, log) {
+                    Err(busy @ Error::Busy { .. }) => return Err(busy),
+                    name => name.ok().flatten(),
+                };
             }
         }
         Ok(())
