@@ -105,16 +105,14 @@ pub fn read(
     mut row: impl FnMut(&Row<'_>) -> Result<()>,
 ) -> Result<bool> {
     // The memory of the last one.
-    let block = blocks.exchange(Block::default()).emptied();
+    let block = blocks.exchange(Block::default());
     let (mut block, more) = blocks.run(conn, sql, params, block);
     // Nothing to do where SQLite read a table or an index in its own order, which nothing promises.
     match by {
         By::Position => block.rows.sort_by_key(|row| row.position),
         By::Seq => block.rows.sort_by_key(|row| row.seq),
     }
-    for stored in &block.rows {
-        row(&block.row(stored))?;
-    }
-    blocks.exchange(block);
-    more
+    let gone_through = block.rows.iter().try_for_each(|stored| row(&block.row(stored)));
+    blocks.exchange(block.emptied());
+    gone_through.and(more)
 }
