@@ -134,6 +134,22 @@ impl Findings {
         }
     }
 
+    /// Report `more` between what was found in the same positions.
+    pub(crate) fn insert(&mut self, more: Vec<Break>) {
+        let unkept = self.breaks_total - self.breaks.len() as u64;
+        let mut all = std::mem::take(&mut self.breaks);
+        all.extend(more);
+        all.sort_by_key(|found| found.position);
+        let broken = std::mem::take(&mut self.broken);
+        self.breaks_total = unkept;
+        for found in all {
+            self.report(found);
+        }
+        for log in broken.into_keys() {
+            self.broken.entry(log).or_insert(1);
+        }
+    }
+
     /// Join what another worker found in a later range.
     pub fn merge(&mut self, other: Self) {
         self.entries += other.entries;

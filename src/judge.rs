@@ -102,12 +102,17 @@ impl Judge {
     }
 
     pub fn settle(&mut self) {
+        for found in self.take_found() {
+            self.findings.report(found);
+        }
+    }
+
+    /// What `settle` would report.
+    pub fn take_found(&mut self) -> Vec<Break> {
         let Self { findings, hashes, found } = self;
         hashes.flush(&mut |stored, computed| stored.compare(&computed, findings, found));
         found.sort_by_key(|(number, _)| *number);
-        for (_, found) in found.drain(..) {
-            findings.report(found);
-        }
+        found.drain(..).map(|(_, found)| found).collect()
     }
 
     pub fn report(&mut self, kind: Kind, row: &Row<'_>, seq: Option<i64>, detail: String) {
