@@ -44,11 +44,12 @@ impl Judge {
             return Ok(());
         };
         let before = match known {
-            Some(state) if state.seq == seq - 1 => Some(state),
+            // Whatever else there is below it is malformed, and nothing that it could follow.
             _ if seq == 1 => None,
+            Some(state) if state.seq == seq - 1 => Some(state),
             _ => match lookup.before(log, seq) {
                 Err(Error::Corrupt(_)) => return Ok(()), // What it must be judged against is reported there.
-                other => other?,
+                other => other?.filter(|state| state.seq > 0),
             },
         };
         let reached = before.map_or(0, |state| state.seq);
