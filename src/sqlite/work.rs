@@ -173,7 +173,7 @@ impl<'a> Scan<'a> {
     fn rows(&self, checker: &mut Checker, order: Order, from: i64, to: i64) -> Result<Option<i64>> {
         let mut mark = 0u64;
         let result = self.via.snapshot(|conn| {
-            feed(conn, self.crate_layout, checker, order, (from, to), &mut |row| {
+            feed(conn, checker, order, (from, to), &mut |row| {
                 if matches!(order, Order::Position) {
                     mark = mark.wrapping_add(self.marks.keys.mark(row.log, row.seq, row.position));
                 }
