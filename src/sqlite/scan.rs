@@ -15,7 +15,7 @@ use super::work::CHUNK;
 use super::work::{Job, Scan, split};
 use crate::checker::State;
 use crate::error::{Error, Head, Result};
-use crate::findings::{Findings, Kind};
+use crate::findings::{Break, Findings, Kind};
 
 /// Fewer rows than this are not worth a thread.
 const WORTH_A_THREAD: i64 = 2 * CHUNK;
@@ -23,10 +23,26 @@ const WORTH_A_THREAD: i64 = 2 * CHUNK;
 /// The whole store.
 pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
-    let (upto, logs, layout) = bounds(via, &mut findings)?;
-    if layout == Layout::Compact {
-        via.snapshot(|conn| super::layout::check(&conn.sqlite, &mut findings))?;
+    via.snapshot(|conn| match conn.layout {
+        Layout::Compact => super::layout::check(&conn.sqlite, &mut findings),
+        Layout::Crate | Layout::Nothing => Ok(()),
+    })?;
+    let altered = findings.breaks_total > 0;
+    match tables(via, &mut findings, progress) {
+        Err(Error::Backend(detail) | Error::Malformed { detail, .. }) if altered => {
+            findings.report(whole(Kind::Schema, format!("the tables cannot be looked through as they are: {detail}")));
+        }
+        other => other?,
     }
+    findings.settle();
+    name(via, &mut findings)?;
+    findings.breaks.sort_by_key(|found| (found.position.is_some(), found.position));
+    Ok(findings)
+}
+
+/// All rows of the store.
+fn tables(via: &Via<'_>, findings: &mut Findings, progress: Progress<'_>) -> Result<()> {
+    let (upto, logs, layout) = bounds(via, findings)?;
     let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
     let cores = threads(via, upto);
     jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
@@ -34,12 +50,9 @@ pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
     findings.merge(share::run(&scan, jobs, cores, upto.unsigned_abs(), progress)?);
     let unread = findings.breaks.iter().any(|found| found.kind == Kind::Corrupt);
     if layout == Layout::Compact && !unread {
-        scan.marks.compare(&mut findings);
+        scan.marks.compare(findings);
     }
-    findings.settle();
-    name(via, &mut findings)?;
-    findings.breaks.sort_by_key(|found| (found.position.is_some(), found.position));
-    Ok(findings)
+    Ok(())
 }
 
 /// The newest position, the newest log, and the layout. Where the page with the newest entry cannot be read, the index
@@ -107,7 +120,11 @@ pub fn log(
         findings = run(place, last.position, |log, from, to| Job::Places { log, from, to })?;
     }
     if findings.entries != rows || findings.breaks_total > 0 {
-        let by_seq = run(first, last.seq, |log, from, to| Job::Seqs { log, from, to })?;
+        let mut by_seq = run(first, last.seq, |log, from, to| Job::Seqs { log, from, to })?;
+        if by_seq.breaks_total == 0 && by_seq.entries != rows {
+            let detail = format!("its index gives {} entries where there must be {rows}", by_seq.entries);
+            by_seq.report(Break { log: Some(log), ..whole(Kind::Index, detail) });
+        }
         // What only the table shows counts too: the index may be what was forged.
         if by_seq.breaks_total > 0 || findings.breaks_total == 0 {
             findings = by_seq;
