@@ -187,7 +187,7 @@ impl Walk<'_> {
             }
         }
         if self.orphan {
-            self.findings.orphaned += run.count;
+            *self.findings.orphaned.entry(run.log).or_default() += run.count;
         }
         Ok(())
     }
