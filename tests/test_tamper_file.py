@@ -278,3 +278,18 @@ def test_positions_that_are_no_integers_come_to_an_end(tmp_path: Path) -> None:
     damage(path, ENTRIES_AS.format("copy", "", unique) + copy + RENAME, guards=False)
     with agent_store.open(path, read_only=True) as store:
         assert "schema" in kinds(store.verify())
+
+
+def test_an_index_that_lacks_an_entry_of_the_only_log(tmp_path: Path) -> None:
+    """The log is read in the order of the table, which has them all."""
+    path = tmp_path / "app.db"
+    with agent_store.open(path, durability="normal") as store:
+        store.log("s", "w").append_many([b"x"] * 100)
+    damage(path, "CREATE TABLE kept AS SELECT * FROM _agent_store_entries WHERE seq = 7")
+    damage(path, "DELETE FROM _agent_store_entries WHERE seq = 7")
+    damage(path, "INSERT INTO _agent_store_entries SELECT * FROM kept; DROP TABLE kept", detach="_agent_store_entries")
+    with agent_store.open(path, read_only=True) as store:
+        assert kinds(store.verify()) == ["index"]
+        with pytest.raises(ChainBroken) as raised:
+            store.log("s", "w").verify()
+    assert raised.value.seq == 7

@@ -6,12 +6,15 @@ use super::audit;
 use super::block;
 use super::feed::{Order, feed};
 use super::layout::Layout;
+use super::rows;
 use super::via::Via;
 use crate::checker::Checker;
 use crate::error::{Error, Result};
 
 /// Rows of one short read.
 pub const CHUNK: i64 = block::ROWS as i64;
+/// Rows of the index that one read counts.
+const COUNTED: i64 = 1 << 18;
 /// Reads of a damaged range before the rest of it is given up.
 const TRIES: u32 = 100_000;
 
@@ -31,6 +34,12 @@ pub enum Job {
     },
     /// Of one log that has these positions nearly to itself: its rows in the order of the table.
     Places {
+        log: i64,
+        from: i64,
+        to: i64,
+    },
+    /// Of one log, only how many of these its index has.
+    Counted {
         log: i64,
         from: i64,
         to: i64,
@@ -82,6 +91,15 @@ impl<'a> Scan<'a> {
                 checker.finish(to);
             }
             Job::Places { log, from, to } => self.all(&mut checker, Order::Place(log), (from, to), step)?,
+            Job::Counted { log, from, to } => {
+                let mut next = Some(from).filter(|from| *from <= to);
+                while let Some(at) = next {
+                    step()?;
+                    let end = at.saturating_add(COUNTED - 1).min(to);
+                    checker.findings().entries += self.via.read(|conn| rows::count(&conn.sqlite, log, at, end))?;
+                    next = end.checked_add(1).filter(|next| *next <= to);
+                }
+            }
             Job::Seqs { log, from, to } => self.all(&mut checker, Order::Seq(log), (from, to), step)?,
         }
         Ok(checker)
