@@ -73,11 +73,15 @@ impl Checker {
 
     /// Take in the range that comes next.
     pub fn join(&mut self, later: Self, lookup: &dyn Lookup) -> Result<()> {
-        for (place, row) in later.open.iter().flat_map(Open::rows) {
-            self.judge.row(&row, place, hash(&row).as_ref(), self.states.get(&place.0), lookup)?;
+        let Self { states, mut judge, open, .. } = later;
+        if let Some(open) = open {
+            for (place, row) in open.rows() {
+                self.judge.row(&row, place, hash(&row).as_ref(), self.states.get(&place.0), lookup)?;
+            }
+            judge.settle();
+            // Its own place among the others: which of them are kept depends on their order.
+            judge.findings.insert(self.judge.take_found());
         }
-        self.settle();
-        let Self { states, judge, .. } = later;
         if states.len() == STATES {
             self.states = states; // It would push out all others.
         } else {

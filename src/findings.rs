@@ -68,8 +68,6 @@ pub struct Gap {
 pub struct Findings {
     pub entries: u64,
     pub entries_hold: u64,
-    /// Entries of no log, whatever their hashes.
-    pub orphaned: u64,
     pub logs: u64,
     pub breaks: Vec<Break>,
     pub breaks_total: u64,
@@ -77,6 +75,10 @@ pub struct Findings {
     pub broken: HashMap<i64, u32>,
     /// The newest entry looked at, where one log was.
     pub head: Option<(i64, crate::chain::Hash)>,
+    /// Entries of each log that is not listed, whatever their hashes.
+    pub(crate) orphaned: HashMap<i64, u64>,
+    /// Entries of each log that do not hold, where there are any.
+    pub(crate) unheld: HashMap<i64, u64>,
     /// Why the positions below 1, of which there must be none, could not be read.
     pub(crate) unread_below: Option<String>,
     holes: Vec<(i64, i64)>,
@@ -111,6 +113,10 @@ impl Findings {
         self.gap(Gap { after: 0, before: i64::MAX, missing: u64::MAX });
     }
 
+    pub(crate) fn unheld(&mut self, log: i64) {
+        *self.unheld.entry(log).or_default() += 1;
+    }
+
     pub(crate) fn hole(&mut self, from: i64, to: i64) {
         self.holes_total = self.holes_total.saturating_add(from.abs_diff(to).saturating_add(1));
         self.keep_hole(from, to);
@@ -134,11 +140,31 @@ impl Findings {
         }
     }
 
+    /// Report `more` between what was found in the same positions.
+    pub(crate) fn insert(&mut self, more: Vec<Break>) {
+        let unkept = self.breaks_total - self.breaks.len() as u64;
+        let mut all = std::mem::take(&mut self.breaks);
+        all.extend(more);
+        all.sort_by_key(|found| found.position);
+        let broken = std::mem::take(&mut self.broken);
+        self.breaks_total = unkept;
+        for found in all {
+            self.report(found);
+        }
+        for log in broken.into_keys() {
+            self.broken.entry(log).or_insert(1);
+        }
+    }
+
     /// Join what another worker found in a later range.
     pub fn merge(&mut self, other: Self) {
         self.entries += other.entries;
         self.entries_hold += other.entries_hold;
-        self.orphaned += other.orphaned;
+        for (mine, others) in [(&mut self.orphaned, other.orphaned), (&mut self.unheld, other.unheld)] {
+            for (log, entries) in others {
+                *mine.entry(log).or_default() += entries;
+            }
+        }
         self.logs += other.logs;
         let kept = other.breaks.len() as u64;
         let unkept = other.breaks_total - kept;
@@ -161,7 +187,10 @@ impl Findings {
     /// Positions run without a hole, so each hole must be an entry that some log misses. Where the logs miss fewer, the
     /// newest entries of a log were removed, which its own seqs cannot show.
     pub fn settle(&mut self) {
-        self.entries_hold = self.entries_hold.saturating_sub(self.orphaned);
+        for (log, entries) in &self.orphaned {
+            let held = entries.saturating_sub(self.unheld.get(log).copied().unwrap_or(0));
+            self.entries_hold = self.entries_hold.saturating_sub(held);
+        }
         // The page is the one of the first positions too, mostly, which then are reported.
         if let Some(detail) = self.unread_below.take()
             && !self.breaks.iter().any(|found| found.kind == Kind::Corrupt)

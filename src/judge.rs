@@ -39,18 +39,34 @@ impl Judge {
         known: Option<&State>,
         lookup: &dyn Lookup,
     ) -> Result<()> {
+        if !self.is_hashed(row, (log, seq), stored, known, lookup)? {
+            self.findings.unheld(log);
+        }
+        Ok(())
+    }
+
+    /// False where it does not hold whatever its hash.
+    fn is_hashed(
+        &mut self,
+        row: &Row<'_>,
+        (log, seq): (i64, i64),
+        stored: Option<&Hash>,
+        known: Option<&State>,
+        lookup: &dyn Lookup,
+    ) -> Result<bool> {
         let (Some(&content_hash), Some(payload), true) = (stored, row.payload, seq > 0 && row.position > 0) else {
             self.report(Kind::Malformed, row, row.seq, shape(row, seq, stored));
-            return Ok(());
+            return Ok(false);
         };
         let looked_up;
         let before = match known {
-            Some(state) if state.seq == seq - 1 => Some(state),
+            // Whatever else there is below it is malformed, and nothing that it could follow.
             _ if seq == 1 => None,
+            Some(state) if state.seq == seq - 1 => Some(state),
             _ => {
                 looked_up = match lookup.before(log, seq) {
-                    Err(Error::Corrupt(_)) => return Ok(()), // What it must be judged against is reported there.
-                    other => other?,
+                    Err(Error::Corrupt(_)) => return Ok(false), // What it must be judged against is reported there.
+                    other => other?.filter(|state| state.seq > 0),
                 };
                 looked_up.as_ref()
             }
@@ -68,7 +84,7 @@ impl Judge {
                 before: row.position,
                 missing: seq.abs_diff(first),
             });
-            return Ok(());
+            return Ok(false);
         }
         let mut broken = false;
         if let Some(before) = before.filter(|state| state.position >= row.position) {
@@ -83,7 +99,7 @@ impl Judge {
             Some(None) => {
                 let detail = "the entry before it has no hash of 32 bytes to link to".to_owned();
                 self.report(Kind::Link, row, row.seq, detail);
-                return Ok(());
+                return Ok(false);
             }
         };
         if let StoredPrev::Column(column) = row.prev
@@ -97,7 +113,7 @@ impl Judge {
         let stored = Stored { number, log, seq, position: row.position, content_hash, broken };
         let Self { findings, hashes, found } = self;
         hashes.push(prev, payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found));
-        Ok(())
+        Ok(true)
     }
 
     pub fn into_findings(mut self) -> Findings {
@@ -106,12 +122,17 @@ impl Judge {
     }
 
     pub fn settle(&mut self) {
+        for found in self.take_found() {
+            self.findings.report(found);
+        }
+    }
+
+    /// What `settle` would report.
+    pub fn take_found(&mut self) -> Vec<Break> {
         let Self { findings, hashes, found } = self;
         hashes.flush(&mut |stored, computed| stored.compare(&computed, findings, found));
         found.sort_by_key(|(number, _)| *number);
-        for (_, found) in found.drain(..) {
-            findings.report(found);
-        }
+        found.drain(..).map(|(_, found)| found).collect()
     }
 
     pub fn report(&mut self, kind: Kind, row: &Row<'_>, seq: Option<i64>, detail: String) {
@@ -122,8 +143,13 @@ impl Judge {
 
 impl Stored {
     fn compare(&self, computed: &Hash, findings: &mut Findings, found: &mut Vec<(u64, Break)>) {
-        if *computed == self.content_hash {
-            findings.entries_hold += u64::from(!self.broken);
+        let same = *computed == self.content_hash;
+        if same && !self.broken {
+            findings.entries_hold += 1;
+        } else {
+            findings.unheld(self.log);
+        }
+        if same {
             return;
         }
         let detail = format!(

@@ -2,7 +2,7 @@
 
 use crate::checker::{Row, STATES, StoredPrev};
 
-/// Payloads that wait.
+/// Payloads and hashes that wait.
 const OPEN_BYTES: usize = 4 << 20;
 
 /// The first row of each log in a range that others go before: judged when theirs is done (`Checker::join`).
@@ -31,15 +31,17 @@ impl Open {
 
     /// False where there are too many: what they follow is looked up then.
     pub fn takes(&mut self, row: &Row<'_>, log: i64, seq: i64) -> bool {
-        if self.rows.len() >= STATES || self.bytes >= OPEN_BYTES {
-            return false;
-        }
         let own = |blob: Option<&[u8]>| blob.map(<[u8]>::to_vec);
         let (linked, prev_hash) = match row.prev {
             StoredPrev::Implied => (false, None),
             StoredPrev::Column(column) => (true, column),
         };
-        self.bytes += row.payload.map_or(0, <[u8]>::len);
+        // A forged hash may be of any length.
+        let bytes: usize = [row.content_hash, row.payload, prev_hash].into_iter().flatten().map(<[u8]>::len).sum();
+        if self.rows.len() >= STATES || self.bytes + bytes > OPEN_BYTES {
+            return false;
+        }
+        self.bytes += bytes;
         self.rows.push(OpenRow {
             position: row.position,
             log,
@@ -62,6 +64,32 @@ impl OpenRow {
             content_hash: self.content_hash.as_deref(),
             payload: self.payload.as_deref(),
             prev: if self.linked { StoredPrev::Column(self.prev_hash.as_deref()) } else { StoredPrev::Implied },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OPEN_BYTES, Open, Row, StoredPrev};
+
+    #[test]
+    fn what_waits_is_bounded_whatever_is_large_in_it() {
+        let long = vec![0; OPEN_BYTES / 2];
+        for (content_hash, payload, prev_hash) in [(&long[..], &[][..], &[][..]), (&[], &long, &[]), (&[], &[], &long)]
+        {
+            let row = |payload| Row {
+                position: 1,
+                log: Some(1),
+                seq: Some(2),
+                content_hash: Some(content_hash),
+                payload: Some(payload),
+                prev: StoredPrev::Column(Some(prev_hash)),
+            };
+            let mut open = Open::default();
+            assert!(!open.takes(&row(&[0; OPEN_BYTES + 1]), 1, 2));
+            assert!(open.takes(&row(payload), 1, 2));
+            assert!(open.takes(&row(payload), 2, 2));
+            assert!(!open.takes(&row(&[0]), 3, 2));
         }
     }
 }

@@ -12,6 +12,7 @@ import agent_store
 import crate
 from agent_store.errors import ChainBroken, ReadOnlyStore, UnsupportedFormat
 from crate import sql
+from processes import run
 
 DATA = Path(__file__).parent / "data"
 FACTS: dict[str, Any] = json.loads((DATA / "crate-0.1.2.json").read_text())
@@ -222,3 +223,14 @@ def test_a_reader_sees_the_tables_that_the_crate_makes_later(file: Path) -> None
         assert store.generation("report").current() == 0
         crate.run("set", file, "report", 3)
         assert store.generation("report").current() == 3
+
+
+def test_a_verification_goes_on_where_the_file_is_upgraded_meanwhile(file: Path) -> None:
+    def upgrade(_done: int, _total: int) -> None:
+        run("import agent_store, sys; agent_store.open(sys.argv[1]).close()", file)
+
+    with agent_store.open(file, read_only=True) as store:
+        verdict = store.verify(progress=upgrade)
+        assert verdict.holds, verdict.breaks
+        assert (verdict.entries, verdict.entries_hold, verdict.logs) == (120, 120, 6)
+        assert store.info()["layout"] == "compact"

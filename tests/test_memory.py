@@ -79,3 +79,31 @@ def test_memory_stays_flat(path: Path, task: str) -> None:
 
 def test_memory_that_is_used_is_seen(path: Path) -> None:
     assert added(path, "entries, all kept") > MOST
+
+
+GIVEN_BACK = r"""
+import re, sys
+import agent_store
+from pathlib import Path
+
+def resident():
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
+
+with agent_store.open(sys.argv[1], read_only=True) as store:
+    log = store.log("s", "w")
+    log.verify(since=log.head())
+    before = resident()
+    assert store.verify().holds
+    assert log.verify()
+    print(resident() - before)
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing else tells what a process holds now")
+def test_what_a_large_payload_needed_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with agent_store.open(path, durability="normal") as store:
+        store.log("s", "w").append(bytes(4 * MOST))
+    child = subprocess.run([sys.executable, "-c", GIVEN_BACK, path], capture_output=True, text=True, check=True)
+    assert int(child.stdout) < MOST

@@ -109,6 +109,12 @@ CASES = [
     Case("position zero", SET_7.format("position = 0"), [("malformed", BOB, 7), ("gap", None, None)], MalformedRow),
     Case("position least", SET_7.format(f"position = -{MAX} - 1"), [("malformed", BOB, 7), ("gap", None, None)],
          MalformedRow),
+    Case("seq zero before the first", "DELETE FROM _agent_store_entries WHERE position = 4;"
+         "UPDATE _agent_store_entries SET position = 4 WHERE position = 1;"
+         "UPDATE _agent_store_entries SET position = 1, log = 1, seq = 0 WHERE position = 3",
+         [("malformed", ADA, 0), ("gap", CAT, 1), ("gap", ADA, 2)], MalformedRow),
+    Case("seq negative before a gap", f"{DELETE} BETWEEN 1 AND 6; {DELETE} = 8; " + SET_7.format("seq = -7"),
+         [("malformed", BOB, -7), ("gap", BOB, 1)], MalformedRow),
     Case("seq great", SET_7.format("seq = 100000"), [("gap", BOB, 21), ("gap", BOB, 7)], ChainBroken, seq=7),
     Case("seq huge", SET_7.format(f"seq = {MAX}"), [("gap", BOB, 21), ("gap", BOB, 7)], ChainBroken, seq=7),
     Case("position great", "UPDATE _agent_store_entries SET position = 1000000 WHERE position = 60",

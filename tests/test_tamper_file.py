@@ -1,5 +1,6 @@
 """Damage below the rows: odd values, indexes that disagree, garbage, a file that is no store; and none at all."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -222,3 +223,73 @@ def test_a_hundred_thousand_rows_on_all_cores(tmp_path: Path, logs: int) -> None
             with pytest.raises(ChainBroken) as raised:
                 store.log(stream, writer).verify()
             assert raised.value.seq == seq
+
+
+def test_an_index_that_jumps(tmp_path: Path) -> None:
+    """Its entry of one seq was overwritten with that of a later one, which a reading in its order goes on from."""
+    path = tmp_path / "app.db"
+    with agent_store.open(path, durability="normal") as store:
+        store.append_many([("s", f"w{n % 3}", b"%d" % n) for n in range(3 * 9_100)])
+    damage(path, "UPDATE _agent_store_entries SET payload = x'00' WHERE log = 1 AND seq = 4097")
+    # A record of four columns' types (its own length, log 1, two numbers of two bytes) and those numbers.
+    indexed = {seq: struct.pack(">4B2H", 4, 9, 2, 2, seq, 3 * seq - 2) for seq in (4_096, 9_000)}
+    content = path.read_bytes()
+    assert [content.count(record) for record in indexed.values()] == [1, 1]
+    path.write_bytes(content.replace(*indexed.values()))
+    with agent_store.open(path, read_only=True) as store:
+        assert kinds(store.verify()) == ["index", "hash"]
+        with pytest.raises(ChainBroken):
+            store.log("s", "w0").verify()
+        store.log("s", "w1").verify()
+
+
+ENTRIES_AS = "CREATE TABLE {} (position {} PRIMARY KEY, log INTEGER, seq INTEGER, content_hash BLOB, payload BLOB{});"
+COPY = "INSERT INTO copy SELECT {} FROM _agent_store_entries; DROP VIEW _agent_store_log;"
+RENAME = "DROP TABLE _agent_store_entries; ALTER TABLE copy RENAME TO _agent_store_entries;"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        ENTRIES_AS.format("copy", "INTEGER", "") + COPY.format("*") + RENAME,
+        "DROP VIEW _agent_store_log; ALTER TABLE _agent_store_entries RENAME COLUMN payload TO other",
+        "DROP VIEW _agent_store_log; ALTER TABLE _agent_store_logs RENAME COLUMN stream TO other",
+    ],
+    ids=["no index", "another column", "another column of logs"],
+)
+def test_tables_that_no_statement_fits_are_a_finding(path: Path, sql: str) -> None:
+    damage(path, sql, guards=False)
+    with agent_store.open(path, read_only=True) as store:
+        verdict = store.verify()
+        assert set(kinds(verdict)) == {"schema"}
+        with pytest.raises(ChainBroken):
+            verdict.raise_if_broken()
+
+
+@pytest.mark.timeout(10)
+def test_positions_that_are_no_integers_come_to_an_end(tmp_path: Path) -> None:
+    """More between two whole numbers than one read takes."""
+    path = tmp_path / "app.db"
+    with agent_store.open(path, durability="normal") as store:
+        store.log("s", "w").append_many([b"x"] * 10_000)
+    unique = ", UNIQUE (log, seq)"
+    columns = "iif(position = 10000, position, 1 + position / 1e6), log, seq, content_hash, payload"
+    copy = COPY.format(columns)
+    damage(path, ENTRIES_AS.format("copy", "", unique) + copy + RENAME, guards=False)
+    with agent_store.open(path, read_only=True) as store:
+        assert "schema" in kinds(store.verify())
+
+
+def test_an_index_that_lacks_an_entry_of_the_only_log(tmp_path: Path) -> None:
+    """The log is read in the order of the table, which has them all."""
+    path = tmp_path / "app.db"
+    with agent_store.open(path, durability="normal") as store:
+        store.log("s", "w").append_many([b"x"] * 100)
+    damage(path, "CREATE TABLE kept AS SELECT * FROM _agent_store_entries WHERE seq = 7")
+    damage(path, "DELETE FROM _agent_store_entries WHERE seq = 7")
+    damage(path, "INSERT INTO _agent_store_entries SELECT * FROM kept; DROP TABLE kept", detach="_agent_store_entries")
+    with agent_store.open(path, read_only=True) as store:
+        assert kinds(store.verify()) == ["index"]
+        with pytest.raises(ChainBroken) as raised:
+            store.log("s", "w").verify()
+    assert raised.value.seq == 7

@@ -215,6 +215,7 @@ def test_own_sql_binds_and_returns_every_type(store: Store) -> None:
         *("BEGIN", "begin immediate", "COMMIT", "END", "ROLLBACK", "SAVEPOINT a", "RELEASE a", "/* x */ ROLLBACK TO a"),
         *("VACUUM", "VACUUM INTO 'x'", "ATTACH ':memory:' AS x", "DETACH x", "", " -- nothing", "SELECT 1; SELECT 2"),
         *("PRAGMA journal_mode = delete", "PRAGMA main.synchronous(0)", "PRAGMA locking_mode=exclusive"),
+        *("PRAGMA reverse_unordered_selects = 1", "PRAGMA count_changes = on"),
         *("PRAGMA recursive_triggers=0", "PRAGMA trusted_schema=1", "PRAGMA writable_schema=1", "; -- x\n commit"),
         *('PRAGMA "synchronous" = 0', "PRAGMA [recursive_triggers] = 0", 'PRAGMA "main".trusted_schema = 1'),
     ],

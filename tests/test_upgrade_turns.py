@@ -230,3 +230,14 @@ def test_who_opens_waits_for_a_lock_that_shuts_out_readers_too(file: Path, read_
             agent_store.open(file, read_only=read_only, timeout=0.1)
         session.ask("COMMIT")
         assert "opened" in opener.next("opened", "error")
+
+
+def test_a_file_that_bears_the_name_of_the_turn_is_left_alone(file: Path) -> None:
+    """A copy that somebody made before an upgrade, say."""
+    other = file.with_name(file.name + "-upgrade")
+    shutil.copy(file, other)
+    content = other.read_bytes()
+    for _ in "upgraded", "opened again":
+        agent_store.open(file).close()
+        assert other.read_bytes() == content
+    check(file)

@@ -87,7 +87,7 @@ pub fn run(
         ("_agent_store_meta", counters),
     ] {
         step()?;
-        match via.read(|conn| check(&conn.sqlite, logs, findings)) {
+        match via.snapshot(|conn| check(&conn.sqlite, logs, findings)) {
             Err(Error::Corrupt(detail)) => {
                 findings.report(whole(Kind::Corrupt, format!("{what} cannot be read: {detail}")));
             }
@@ -111,7 +111,7 @@ fn entries(
     loop {
         step()?;
         let from = indexed.last;
-        let (read, more) = via.read(|conn| {
+        let (read, more) = via.snapshot(|conn| {
             let (mut read, mut more) = match from {
                 Some((log, seq)) => conn.index.run(&conn.sqlite, INDEX_OF_LOG, (log, seq), indexed.next()),
                 None => (indexed.next(), Ok(false)),
@@ -144,8 +144,11 @@ fn entries(
         Ok(ids.collect::<rusqlite::Result<Vec<i64>>>()?)
     })?;
     walk.findings.logs += rest.len() as u64;
-    for log in walk.ahead.into_iter().chain(rest) {
-        walk.findings.report_empty(log);
+    // What comes after a place out of order was not looked at.
+    if !indexed.out_of_order {
+        for log in walk.ahead.into_iter().chain(rest) {
+            walk.findings.report_empty(log);
+        }
     }
     marks.index.store(indexed.sum, Ordering::Relaxed);
     Ok(())
@@ -184,7 +187,7 @@ impl Walk<'_> {
             }
         }
         if self.orphan {
-            self.findings.orphaned += run.count;
+            *self.findings.orphaned.entry(run.log).or_default() += run.count;
         }
         Ok(())
     }

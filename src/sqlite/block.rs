@@ -72,8 +72,8 @@ impl Take for Block {
 
 impl Block {
     /// But for what one large payload needed.
-    fn emptied(mut self, upto: i64) -> Self {
-        (self.upto, self.over) = (upto, false);
+    fn emptied(mut self) -> Self {
+        self.over = false;
         self.rows.clear();
         self.bytes.clear();
         self.bytes.shrink_to(2 * BYTES);
@@ -115,17 +115,15 @@ pub fn read(
     mut row: impl FnMut(&Row<'_>) -> Result<()>,
 ) -> Result<bool> {
     // The memory of the last one.
-    let block = blocks.exchange(Block::default()).emptied(upto);
+    let block = Block { upto, ..blocks.exchange(Block::default()) };
     let (mut block, more) = blocks.run(conn, sql, params, block);
     // Nothing to do where SQLite read a table or an index in its own order, which nothing promises.
     match by {
         By::Position => block.rows.sort_by_key(|row| row.position),
         By::Seq => block.rows.sort_by_key(|row| row.seq),
     }
-    for stored in &block.rows {
-        row(&block.row(stored))?;
-    }
+    let gone_through = block.rows.iter().try_for_each(|stored| row(&block.row(stored)));
     let over = block.over;
-    blocks.exchange(block);
-    more.map(|more| more && !over)
+    blocks.exchange(block.emptied());
+    gone_through.and(more).map(|more| more && !over)
 }

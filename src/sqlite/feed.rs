@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::block::{self, By};
+use super::layout::Layout;
 use super::pool::Conn;
 use super::rows;
 use crate::checker::{Checker, Lookup, Row, State};
@@ -39,13 +40,13 @@ impl Lookup for Connection {
 /// each.
 pub fn feed(
     conn: &Conn,
-    crate_layout: bool,
     checker: &mut Checker,
     order: Order,
     (from, to): (i64, i64),
     seen: &mut dyn FnMut(&Row<'_>),
 ) -> Result<Option<i64>> {
-    let (sql, by, params) = match (order, crate_layout) {
+    // As it is now: a program of ours may have upgraded the file since the last read.
+    let (sql, by, params) = match (order, conn.layout == Layout::Crate) {
         (Order::Position, false) => (STORE, By::Position, [Some(from), None, None]),
         (Order::Position, true) => (STORE_OF_CRATE, By::Position, [Some(from), None, None]),
         (Order::Place(log), _) => (PLACES, By::Position, [Some(log), Some(from), Some(to)]),
@@ -57,7 +58,8 @@ pub fn feed(
     let mut last = from;
     let more = block::read(&conn.sqlite, &conn.blocks, sql, params, upto, by, |row| {
         seen(row);
-        last = if by == By::Seq { row.seq.unwrap_or(last) } else { row.position };
+        // Never back: a forged table may hold positions that are no integers, which are given as 0.
+        last = last.max(if by == By::Seq { row.seq.unwrap_or(last) } else { row.position });
         checker.row(row, &conn.sqlite)
     });
     checker.settle();

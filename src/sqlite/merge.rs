@@ -95,8 +95,10 @@ impl Merge {
             });
             let prev_hash = if next.reverse { self.back(conn, &next)? } else { next.prev };
             page.rows.push(Row { position: next.state.position, name: index, seq, prev_hash, content_hash, payload });
-            if !next.reverse {
-                self.forward(conn, next.log, next.name, seq + 1, Some(content_hash))?;
+            if !next.reverse
+                && let Some(after) = seq.checked_add(1)
+            {
+                self.forward(conn, next.log, next.name, after, Some(content_hash))?;
             }
         }
         Ok(())

@@ -246,7 +246,7 @@ impl Store {
                 ));
             };
             let prev_hash = match chain.last {
-                Some((last, hash)) if last == seq - 1 => Some(hash),
+                Some((last, hash)) if last.checked_add(1) == Some(seq) => Some(hash),
                 _ => rows::prev_hash(conn, log, name, seq)?,
             };
             chain.last = Some((seq, content_hash));

@@ -88,6 +88,13 @@ pub fn from_seq(conn: &Connection, log: i64, seq: i64) -> Result<Option<State>> 
     Ok(conn.prepare_cached(sql::FROM_SEQ)?.query_row([log, seq], state).optional()?)
 }
 
+/// How many entries the index has.
+pub fn count(conn: &Connection, log: i64, from: i64, to: i64) -> Result<u64> {
+    let sql = "SELECT count(*) FROM _agent_store_entries WHERE log = ?1 AND seq BETWEEN ?2 AND ?3";
+    let count: i64 = conn.prepare_cached(sql)?.query_row([log, from, to], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// The hash that entry `seq` of a log links to; `None` for the first.
 pub fn prev_hash(conn: &Connection, log: i64, name: &Name, seq: i64) -> Result<Option<Hash>> {
     if seq == 1 {
@@ -112,7 +119,7 @@ pub fn first_after(conn: &Connection, log: i64, position: i64, head: &State) -> 
     while low < high {
         let middle = low + (high - low) / 2;
         match from_seq(conn, log, middle)? {
-            Some(found) if found.position <= position => low = found.seq + 1,
+            Some(found) if found.position <= position => low = found.seq.saturating_add(1),
             _ => high = middle,
         }
     }

@@ -15,7 +15,7 @@ use super::work::CHUNK;
 use super::work::{Job, Scan, split};
 use crate::checker::State;
 use crate::error::{Error, Head, Result};
-use crate::findings::{Findings, Kind};
+use crate::findings::{Break, Findings, Kind};
 
 /// Fewer rows than this are not worth a thread.
 const WORTH_A_THREAD: i64 = 2 * CHUNK;
@@ -23,18 +23,16 @@ const WORTH_A_THREAD: i64 = 2 * CHUNK;
 /// The whole store.
 pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
-    let (upto, logs, layout) = bounds(via, &mut findings)?;
-    if layout == Layout::Compact {
-        via.read(|conn| super::layout::check(&conn.sqlite, &mut findings))?;
-    }
-    let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
-    let cores = threads(via, upto);
-    jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
-    let scan = Scan::new(via, layout);
-    findings.merge(share::run(&scan, jobs, cores, upto.unsigned_abs(), progress)?);
-    let unread = findings.breaks.iter().any(|found| found.kind == Kind::Corrupt);
-    if layout == Layout::Compact && !unread {
-        scan.marks.compare(&mut findings);
+    via.snapshot(|conn| match conn.layout {
+        Layout::Compact => super::layout::check(&conn.sqlite, &mut findings),
+        Layout::Crate | Layout::Nothing => Ok(()),
+    })?;
+    let altered = findings.breaks_total > 0;
+    match tables(via, &mut findings, progress) {
+        Err(Error::Backend(detail) | Error::Malformed { detail, .. }) if altered => {
+            findings.report(whole(Kind::Schema, format!("the tables cannot be looked through as they are: {detail}")));
+        }
+        other => other?,
     }
     findings.settle();
     name(via, &mut findings)?;
@@ -42,10 +40,25 @@ pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
     Ok(findings)
 }
 
+/// All rows of the store.
+fn tables(via: &Via<'_>, findings: &mut Findings, progress: Progress<'_>) -> Result<()> {
+    let (upto, logs, layout) = bounds(via, findings)?;
+    let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
+    let cores = threads(via, upto);
+    jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
+    let scan = Scan::new(via, layout);
+    findings.merge(share::run(&scan, jobs, cores, upto.unsigned_abs(), progress)?);
+    let unread = findings.breaks.iter().any(|found| found.kind == Kind::Corrupt);
+    if layout == Layout::Compact && !unread {
+        scan.marks.compare(findings);
+    }
+    Ok(())
+}
+
 /// The newest position, the newest log, and the layout. Where the page with the newest entry cannot be read, the index
 /// knows its position; where that cannot be read either, nothing is left to look at.
 fn bounds(via: &Via<'_>, findings: &mut Findings) -> Result<(i64, i64, Layout)> {
-    via.read(|conn| {
+    via.snapshot(|conn| {
         let number = |sql: &str| -> Result<i64> { Ok(conn.sqlite.query_row(sql, (), |row| row.get(0))?) };
         let mut or = |what: &str, found: Result<i64>| match found {
             Err(Error::Corrupt(detail)) => {
@@ -73,7 +86,7 @@ pub fn log(
     contains: Option<&Head>,
     progress: Progress<'_>,
 ) -> Result<Findings> {
-    let (log, last, layout) = via.read(|conn| {
+    let (log, last, layout) = via.snapshot(|conn| {
         let log = rows::find_log(&conn.sqlite, stream, writer)?;
         let head = log.map(|log| rows::head(&conn.sqlite, log)).transpose()?.flatten();
         for (head, role) in [(since, "since"), (contains, "contains")] {
@@ -90,7 +103,11 @@ pub fn log(
         name(via, &mut findings)?;
         return Ok(findings);
     };
-    let first = since.map_or(1, |head| head.seq + 1);
+    let head = last.content_hash.map(|hash| (last.seq, hash));
+    let Some(first) = since.map_or(Some(1), |head| head.seq.checked_add(1)) else {
+        (findings.logs, findings.head) = (1, head);
+        return Ok(findings);
+    };
     let below_one = since.is_none().then_some(Job::Seqs { log, from: i64::MIN, to: 0 });
     let rows = last.seq.abs_diff(first.saturating_sub(1));
     let cores = threads(via, i64::try_from(rows).unwrap_or(i64::MAX));
@@ -102,15 +119,24 @@ pub fn log(
     if let Some(place) = place(via, layout, log, first, &last, rows)? {
         findings = run(place, last.position, |log, from, to| Job::Places { log, from, to })?;
     }
-    if findings.entries != rows || findings.breaks_total > 0 {
-        let by_seq = run(first, last.seq, |log, from, to| Job::Seqs { log, from, to })?;
+    let mut whole_so_far = findings.entries == rows && findings.breaks_total == 0;
+    if whole_so_far {
+        // The table has them all. What reads one by its seq goes through the index, which must have them too.
+        let counted = run(first, last.seq, |log, from, to| Job::Counted { log, from, to })?;
+        whole_so_far = counted.entries == rows;
+    }
+    if !whole_so_far {
+        let mut by_seq = run(first, last.seq, |log, from, to| Job::Seqs { log, from, to })?;
+        if by_seq.breaks_total == 0 && by_seq.entries != rows {
+            let detail = format!("its index gives {} entries where there must be {rows}", by_seq.entries);
+            by_seq.report(Break { log: Some(log), ..whole(Kind::Index, detail) });
+        }
         // What only the table shows counts too: the index may be what was forged.
         if by_seq.breaks_total > 0 || findings.breaks_total == 0 {
             findings = by_seq;
         }
     }
-    findings.logs = 1;
-    findings.head = last.content_hash.map(|hash| (last.seq, hash));
+    (findings.logs, findings.head) = (1, head);
     findings.breaks.sort_by_key(|found| found.seq);
     name(via, &mut findings)?;
     Ok(findings)
@@ -148,10 +174,13 @@ fn in_place(conn: &Connection, log: Option<i64>, head: &Head, role: &str) -> Res
 
 /// Say the names of the logs that the breaks are of.
 fn name(via: &Via<'_>, findings: &mut Findings) -> Result<()> {
-    via.read(|conn| {
+    via.snapshot(|conn| {
         for found in &mut findings.breaks {
             if let (Some(log), None) = (found.log, &found.name) {
-                found.name = rows::log_name(&conn.sqlite, log).ok().flatten();
+                found.name = match rows::log_name(&conn.sqlite, log) {
+                    Err(busy @ Error::Busy { .. }) => return Err(busy),
+                    name => name.ok().flatten(),
+                };
             }
         }
         Ok(())

@@ -11,10 +11,11 @@ pub enum Params {
     Named(Vec<(String, Value)>),
 }
 
-/// Pragmas whose other values would undo what the store promises.
-const KEPT_PRAGMAS: [&str; 11] = [
+/// Pragmas whose other values would undo what the store promises, or what its own statements count on.
+const KEPT_PRAGMAS: [&str; 13] = [
     "cell_size_check",
     "checkpoint_fullfsync",
+    "count_changes",
     "fullfsync",
     "ignore_check_constraints",
     "query_only",
@@ -22,6 +23,7 @@ const KEPT_PRAGMAS: [&str; 11] = [
     "synchronous",
     "locking_mode",
     "recursive_triggers",
+    "reverse_unordered_selects",
     "trusted_schema",
     "writable_schema",
 ];

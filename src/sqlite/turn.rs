@@ -24,6 +24,9 @@ impl Turn {
     pub fn take(database: &Path, patience: &Patience<'_>) -> Result<Option<Self>> {
         let path = beside(database);
         loop {
+            if is_of_others(&path) {
+                return Ok(None);
+            }
             let Ok(file) = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path) else {
                 return Ok(None);
             };
@@ -47,7 +50,16 @@ impl Turn {
 
 /// Who is killed leaves the file. The next upgrade takes it along; where there is none to come, whoever opens does.
 pub fn clear(database: &Path) {
-    let _ = fs::remove_file(beside(database));
+    let path = beside(database);
+    if !is_of_others(&path) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Ours is empty. What has bytes is somebody's file that happens to bear the name, another database perhaps, which must
+/// be neither removed nor opened: closing it would drop its own locks.
+fn is_of_others(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|file| !file.is_file() || file.len() > 0)
 }
 
 fn beside(database: &Path) -> PathBuf {

@@ -106,7 +106,7 @@ fn check(
                 if crate_layout::is_stale(&conn.sqlite)? {
                     return Ok(None);
                 }
-                feed(conn, true, &mut checker, Order::Position, (at, to), &mut |_| ())
+                feed(conn, &mut checker, Order::Position, (at, to), &mut |_| ())
             })
         })?;
         let end = next.map_or(to, |next| next - 1);

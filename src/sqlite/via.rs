@@ -41,6 +41,21 @@ impl<'a> Via<'a> {
             Layout::Crate | Layout::Nothing => read_crate(conn, &patience, &mut read),
         })
     }
+
+    /// Several statements on one state of the database. Busy is what begins such a read: once it has begun, whatever
+    /// `read` counts is counted once.
+    pub fn snapshot<T>(&self, mut read: impl FnMut(&Conn) -> Result<T>) -> Result<T> {
+        self.read(|conn| {
+            if !conn.sqlite.is_autocommit() {
+                return read(conn);
+            }
+            conn.sqlite.prepare_cached("BEGIN")?.execute(())?;
+            let result = read(conn);
+            // COMMIT would say again of a page that it cannot be read, although `read` has dealt with that.
+            conn.sqlite.prepare_cached("ROLLBACK")?.execute(())?;
+            result
+        })
+    }
 }
 
 /// The crate writes such a file meanwhile, and any program of ours may turn it into our layout.

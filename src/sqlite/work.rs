@@ -6,12 +6,15 @@ use super::audit;
 use super::block;
 use super::feed::{Order, feed};
 use super::layout::Layout;
+use super::rows;
 use super::via::Via;
 use crate::checker::Checker;
 use crate::error::{Error, Result};
 
 /// Rows of one short read.
 pub const CHUNK: i64 = block::ROWS as i64;
+/// Rows of the index that one read counts.
+const COUNTED: i64 = 1 << 18;
 /// Reads of a damaged range before the rest of it is given up.
 const TRIES: u32 = 100_000;
 
@@ -31,6 +34,12 @@ pub enum Job {
     },
     /// Of one log that has these positions nearly to itself: its rows in the order of the table.
     Places {
+        log: i64,
+        from: i64,
+        to: i64,
+    },
+    /// Of one log, only how many of these its index has.
+    Counted {
         log: i64,
         from: i64,
         to: i64,
@@ -76,12 +85,21 @@ impl<'a> Scan<'a> {
                 let mut next = Some(from);
                 while let Some(at) = next {
                     step()?;
-                    next = self.positions(&mut checker, at, to)?;
+                    next = self.positions(&mut checker, (at, to), step)?;
                     self.done.fetch_add(at.abs_diff(next.unwrap_or(to)), Ordering::Relaxed);
                 }
                 checker.finish(to);
             }
             Job::Places { log, from, to } => self.all(&mut checker, Order::Place(log), (from, to), step)?,
+            Job::Counted { log, from, to } => {
+                let mut next = Some(from).filter(|from| *from <= to);
+                while let Some(at) = next {
+                    step()?;
+                    let end = at.saturating_add(COUNTED - 1).min(to);
+                    checker.findings().entries += self.via.read(|conn| rows::count(&conn.sqlite, log, at, end))?;
+                    next = end.checked_add(1).filter(|next| *next <= to);
+                }
+            }
             Job::Seqs { log, from, to } => self.all(&mut checker, Order::Seq(log), (from, to), step)?,
         }
         Ok(checker)
@@ -116,7 +134,12 @@ impl<'a> Scan<'a> {
 
     /// Read the next chunk. A page that cannot be read costs the positions on it: the range is halved until what is
     /// readable has been read.
-    fn positions(&self, checker: &mut Checker, from: i64, to: i64) -> Result<Option<i64>> {
+    fn positions(
+        &self,
+        checker: &mut Checker,
+        (from, to): (i64, i64),
+        step: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<i64>> {
         match self.rows(checker, Order::Position, from, to) {
             Err(Error::Corrupt(_)) => {}
             other => return other,
@@ -125,7 +148,8 @@ impl<'a> Scan<'a> {
         let mut unread: Option<(i64, i64, String)> = None;
         let mut tries = TRIES;
         while let Some((from, to)) = ranges.pop() {
-            tries -= 1;
+            step()?;
+            tries = tries.saturating_sub(1);
             let before = checker.entries();
             match self.rows(checker, Order::Position, from, to) {
                 Ok(next) => {
@@ -166,8 +190,8 @@ impl<'a> Scan<'a> {
     /// Feed a chunk of the rows from `from` to `to` in one short read; where to go on.
     fn rows(&self, checker: &mut Checker, order: Order, from: i64, to: i64) -> Result<Option<i64>> {
         let mut mark = 0u64;
-        let result = self.via.read(|conn| {
-            feed(conn, self.crate_layout, checker, order, (from, to), &mut |row| {
+        let result = self.via.snapshot(|conn| {
+            feed(conn, checker, order, (from, to), &mut |row| {
                 if matches!(order, Order::Position) {
                     mark = mark.wrapping_add(self.marks.keys.mark(row.log, row.seq, row.position));
                 }
