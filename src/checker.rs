@@ -11,44 +11,10 @@ use crate::error::Result;
 use crate::findings::{Break, Findings, Kind};
 use crate::judge::Judge;
 use crate::ranges::Open;
+use crate::row::{Lookup, Row, State};
 
 /// Chain states kept, about 2 MB for each range that is looked through, however many logs there are.
-pub const STATES: usize = 1 << 14;
-
-/// One stored row as found; `None` where a column has the wrong type.
-#[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
-    pub position: i64,
-    pub log: Option<i64>,
-    pub seq: Option<i64>,
-    pub content_hash: Option<&'a [u8]>,
-    pub payload: Option<&'a [u8]>,
-    pub prev: StoredPrev<'a>,
-}
-
-/// What the row itself says of the entry before it.
-#[derive(Clone, Copy, Debug)]
-pub enum StoredPrev<'a> {
-    /// The layout does not repeat it.
-    Implied,
-    /// The crate's layout does.
-    Column(Option<&'a [u8]>),
-}
-
-/// An entry that others are judged against.
-#[derive(Clone, Copy, Debug)]
-pub struct State {
-    pub seq: i64,
-    pub position: i64,
-    /// `None`: its stored hash is not 32 bytes.
-    pub content_hash: Option<Hash>,
-}
-
-/// Answers from the database that the rows come from.
-pub trait Lookup {
-    /// The entry of `log` with the greatest seq below `seq`.
-    fn before(&self, log: i64, seq: i64) -> Result<Option<State>>;
-}
+const STATES: usize = 1 << 14;
 
 pub struct Checker {
     states: LruCache<i64, State>,
@@ -183,8 +149,9 @@ fn hash(row: &Row<'_>) -> Option<Hash> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Checker, Kind, Lookup, Result, Row, State, StoredPrev};
+    use super::{Checker, Kind, Lookup, Result, Row, State};
     use crate::chain;
+    use crate::row::StoredPrev;
 
     struct Nothing;
     impl Lookup for Nothing {

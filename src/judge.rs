@@ -1,10 +1,10 @@
 //! One row judged against the one before it, and its hash recomputed with others'.
 
 use crate::chain::{self, Hash};
-use crate::checker::{Lookup, Row, State, StoredPrev};
 use crate::error::{Error, Result};
 use crate::findings::{Break, Findings, Gap, Kind};
 use crate::many::Many;
+use crate::row::{Lookup, Row, State, StoredPrev};
 
 pub struct Judge {
     pub findings: Findings,

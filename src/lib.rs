@@ -2,7 +2,8 @@
 //!
 //! - `chain`: the hash rule, nothing else;
 //! - `many`: the same hashes, of many entries at once;
-//! - `checker`: the one verification, fed with rows; `judge`: each row; `ranges`: several at once; `findings`: what it found;
+//! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and lets
+//!   `ranges` of them be looked through at once; `findings`: what it found;
 //! - `sqlite`: the store on an SQLite file, one file per verb;
 //! - `py`: the only place that knows Python.
 
@@ -13,6 +14,7 @@ pub mod findings;
 mod judge;
 mod many;
 mod ranges;
+pub mod row;
 pub mod sqlite;
 
 #[cfg(feature = "python")]

@@ -1,8 +1,9 @@
 //! Ranges of positions that are looked through at the same time: what waits for the range before.
 
-use crate::checker::{Row, STATES, StoredPrev};
+use crate::row::{Row, StoredPrev};
 
-/// Payloads and hashes that wait.
+/// Rows that wait, and their payloads and hashes.
+const OPEN_ROWS: usize = 1 << 14;
 const OPEN_BYTES: usize = 4 << 20;
 
 /// The first row of each log in a range that others go before: judged when theirs is done (`Checker::join`).
@@ -38,7 +39,7 @@ impl Open {
         };
         // A forged hash may be of any length.
         let bytes: usize = [row.content_hash, row.payload, prev_hash].into_iter().flatten().map(<[u8]>::len).sum();
-        if self.rows.len() >= STATES || self.bytes + bytes > OPEN_BYTES {
+        if self.rows.len() >= OPEN_ROWS || self.bytes + bytes > OPEN_BYTES {
             return false;
         }
         self.bytes += bytes;
@@ -86,7 +87,8 @@ mod tests {
                 prev: StoredPrev::Column(Some(prev_hash)),
             };
             let mut open = Open::default();
-            assert!(!open.takes(&row(&[0; OPEN_BYTES + 1]), 1, 2));
+            let large = vec![0; OPEN_BYTES + 1];
+            assert!(!open.takes(&row(&large), 1, 2));
             assert!(open.takes(&row(payload), 1, 2));
             assert!(open.takes(&row(payload), 2, 2));
             assert!(!open.takes(&row(&[0]), 3, 2));

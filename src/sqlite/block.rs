@@ -7,8 +7,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params};
 
 use super::taker::{Take, Taker, integer};
-use crate::checker::{Row, StoredPrev};
 use crate::error::Result;
+use crate::row::{Row, StoredPrev};
 
 /// Rows of one block, which are one short read.
 pub const ROWS: u16 = 4_096;

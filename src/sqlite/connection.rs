@@ -118,6 +118,17 @@ fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience:
     Ok(())
 }
 
+/// Several statements on one state of the database.
+pub fn snapshot<T>(conn: &Connection, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    if !conn.is_autocommit() {
+        return read();
+    }
+    conn.prepare_cached("BEGIN")?.execute(())?;
+    let result = read();
+    conn.prepare_cached("COMMIT")?.execute(())?;
+    result
+}
+
 /// `file:///path?immutable=1`, with what a URI would read otherwise written as %XX.
 fn immutable_uri(path: &Path) -> String {
     use std::fmt::Write;

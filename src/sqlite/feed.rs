@@ -6,8 +6,9 @@ use super::block::{self, By};
 use super::layout::Layout;
 use super::pool::Conn;
 use super::rows;
-use crate::checker::{Checker, Lookup, Row, State};
+use crate::checker::Checker;
 use crate::error::Result;
+use crate::row::{Lookup, Row, State};
 
 const STORE: &str = "SELECT agent_store_block(position, log, seq, content_hash, payload)
 FROM _agent_store_entries WHERE position >= ?1";

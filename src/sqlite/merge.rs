@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use super::rows::{self, Name, Page, Row};
 use super::sql;
 use crate::chain::Hash;
-use crate::checker::State;
 use crate::error::Result;
+use crate::row::State;
 
 pub struct Merge {
     names: Vec<Name>,

@@ -158,7 +158,7 @@ impl Store {
 
     pub fn heads(&self, stream: Option<&str>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<Head>> {
         self.via(tx, check).read(|conn| {
-            read::snapshot(&conn.sqlite, || {
+            connection::snapshot(&conn.sqlite, || {
                 let mut heads = Vec::new();
                 for (log, name) in rows::logs(&conn.sqlite, stream, None)? {
                     let Some(head) = rows::head(&conn.sqlite, log)? else {

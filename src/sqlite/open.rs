@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use super::connection::snapshot;
 use super::connection::{self, Role};
 use super::crate_layout;
 use super::layout::{self, Layout};
 use super::pool::{Conn, Settings};
-use super::read::snapshot;
 use super::turn;
 use super::upgrade;
 use super::wait::Patience;

@@ -10,12 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 
 use super::block::Block;
+use super::connection::snapshot;
 use super::connection::{self, Durability, Role};
 use super::crate_layout;
 use super::heads::Heads;
 use super::index::Indexed;
 use super::layout::{self, Layout};
-use super::read::snapshot;
 use super::taker::Taker;
 use super::wait::Patience;
 use crate::error::{Error, Result};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hashlink::LruCache;
 use rusqlite::Connection;
 
+use super::connection::snapshot;
 use super::heads::last_position;
 use super::merge::Merge;
 use super::rows::{self, Name, Page, Row};
@@ -87,17 +88,6 @@ impl Reading {
         }
         Ok(page)
     }
-}
-
-/// Several statements on one state of the database.
-pub fn snapshot<T>(conn: &Connection, read: impl FnOnce() -> Result<T>) -> Result<T> {
-    if !conn.is_autocommit() {
-        return read();
-    }
-    conn.prepare_cached("BEGIN")?.execute(())?;
-    let result = read();
-    conn.prepare_cached("COMMIT")?.execute(())?;
-    result
 }
 
 fn begin(conn: &Connection, select: &Select) -> Result<Source> {

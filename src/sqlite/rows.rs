@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
 
 use super::sql;
 use crate::chain::Hash;
-use crate::checker::State;
 use crate::error::{Error, Result};
+use crate::row::State;
 
 /// Stream and writer.
 pub type Name = (String, String);

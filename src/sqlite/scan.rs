@@ -13,9 +13,9 @@ use super::share::{self, Progress};
 use super::via::Via;
 use super::work::CHUNK;
 use super::work::{Job, Scan, split};
-use crate::checker::State;
 use crate::error::{Error, Head, Result};
 use crate::findings::{Break, Findings, Kind};
+use crate::row::State;
 
 /// Fewer rows than this are not worth a thread.
 const WORTH_A_THREAD: i64 = 2 * CHUNK;

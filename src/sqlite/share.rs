@@ -9,9 +9,10 @@ use std::time::Duration;
 use super::rows;
 use super::via::Via;
 use super::work::{Job, Scan};
-use crate::checker::{Checker, Lookup, State};
+use crate::checker::Checker;
 use crate::error::{Error, Result};
 use crate::findings::Findings;
+use crate::row::{Lookup, State};
 
 /// How often the caller is told of the progress, and asked whether to stop.
 const ASK: Duration = Duration::from_millis(50);
