@@ -217,6 +217,7 @@ def test_own_sql_binds_and_returns_every_type(store: Store) -> None:
         *("PRAGMA journal_mode = delete", "PRAGMA main.synchronous(0)", "PRAGMA locking_mode=exclusive"),
         *("PRAGMA reverse_unordered_selects = 1", "PRAGMA count_changes = on"),
         *("PRAGMA recursive_triggers=0", "PRAGMA trusted_schema=1", "PRAGMA writable_schema=1", "; -- x\n commit"),
+        *(" \vCOMMIT", "\n\vVACUUM", "PRAGMA \vsynchronous = 0"),
         *('PRAGMA "synchronous" = 0', "PRAGMA [recursive_triggers] = 0", 'PRAGMA "main".trusted_schema = 1'),
     ],
 )

@@ -1,4 +1,4 @@
-"""A clean store is never accused while other processes write to it, or recover its WAL."""
+"""A clean store is never accused, whatever other processes or the caller's own SQL do beside its verification."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import agent_store
-from agent_store import Verdict
+from agent_store import Store, Verdict
 from processes import script
 
 pytestmark = pytest.mark.timeout(60)
@@ -81,3 +81,21 @@ def test_recovery(path: Path) -> None:
         store.append_many([("s", f"w{number % logs}", b"x") for number in range(2 * logs)])
         with beside(RECOVERING, path):
             assert store.verify() == Verdict(2 * logs, logs, 2 * logs, (), 0, 0)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT agent_store_block(1, 2, 3, x'00', x'00')",
+        "SELECT agent_store_block(position, log, seq, payload, payload) FROM _agent_store_entries GROUP BY log",
+        "SELECT agent_store_index(id, id, id), agent_store_index(1, 2, id) FROM _agent_store_logs",
+    ],
+)
+def test_own_sql_that_calls_the_functions_of_a_verification(store: Store, sql: str) -> None:
+    store.append_many([("s", f"w{number % 2}", b"x") for number in range(100)])
+    with store.transaction():
+        store.query(sql)
+        assert store.verify() == Verdict(100, 2, 100, (), 0, 0)
+    store.query(sql)
+    assert store.verify() == Verdict(100, 2, 100, (), 0, 0)
+    assert store.log("s", "w0").verify()

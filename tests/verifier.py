@@ -35,7 +35,9 @@ class Found(NamedTuple):
 def rows_of(path: Path) -> tuple[list[Row], dict[int, tuple[str, str]]]:
     """All entries and the names of the logs, of a store that nobody has open."""
     with closing(sqlite3.connect(path)) as db:
-        rows = db.execute("SELECT position, log, seq, content_hash, payload FROM _agent_store_entries ORDER BY position")
+        rows = db.execute(
+            "SELECT position, log, seq, content_hash, payload FROM _agent_store_entries ORDER BY position"
+        )
         names = db.execute("SELECT id, stream, writer FROM _agent_store_logs ORDER BY id")
         return [Row(*row) for row in rows], {log: (stream, writer) for log, stream, writer in names}
 
@@ -94,22 +96,23 @@ def verify(rows: list[Row], names: dict[int, tuple[str, str]], hashes: Hashes) -
     placed: list[tuple[int, Found]] = []
     missing = 0
     for log in sorted({*logs, *names}):
-        name = names.get(log, (None, None))
+        stream, writer = names.get(log) or (None, None)
         chain = sorted(logs[log], key=lambda row: row.seq)
         of_log: list[Found] = []
         if log not in names:
             whole.append((log, Found("orphan", None, None, chain[0].seq, chain[0].position)))
         if not chain:
-            of_log.append(Found("gap", *name, 1, None))
+            of_log.append(Found("gap", stream, writer, 1, None))
             whole.append((log, of_log[0]))
             missing = 2**64
         before = None
         for row in chain:
-            found = judge(row, before, hashes)
-            of_log += [Found(kind, *name, seq, row.position) for kind, seq in found]
-            placed += [(log, Found(kind, *name, seq, row.position)) for kind, seq in found]
-            missing += sum(row.seq - seq for kind, seq in found if kind == "gap")
-            verdict.entries_hold += not found and log in names
+            wrong = judge(row, before, hashes)
+            breaks = [Found(kind, stream, writer, seq, row.position) for kind, seq in wrong]
+            of_log += breaks
+            placed += [(log, found) for found in breaks]
+            missing += sum(row.seq - seq for kind, seq in wrong if kind == "gap")
+            verdict.entries_hold += not wrong and log in names
             before = row if row.seq > 0 else None
         verdict.of_log[log] = sorted(of_log, key=lambda found: found.seq or 0)
     placed.sort(key=lambda found: found[1].position or 0)

@@ -114,8 +114,8 @@ pub fn read(
     by: By,
     mut row: impl FnMut(&Row<'_>) -> Result<()>,
 ) -> Result<bool> {
-    // The memory of the last one.
-    let block = Block { upto, ..blocks.exchange(Block::default()) };
+    // The memory of the last one; what is in it is of a statement of the caller's that calls the function.
+    let block = Block { upto, ..blocks.exchange(Block::default()).emptied() };
     let (mut block, more) = blocks.run(conn, sql, params, block);
     // Nothing to do where SQLite read a table or an index in its own order, which nothing promises.
     match by {

@@ -33,7 +33,9 @@ fn words(sql: &str) -> impl Iterator<Item = &str> {
     let mut rest = sql;
     std::iter::from_fn(move || {
         loop {
-            rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == ';' || c == '\u{feff}');
+            // A vertical tab is white space to SQLite too where it follows other white space.
+            rest =
+                rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || matches!(c, ';' | '\u{b}' | '\u{feff}'));
             if let Some(comment) = rest.strip_prefix("--") {
                 rest = comment.split_once('\n').map_or("", |(_, after)| after);
             } else if let Some(comment) = rest.strip_prefix("/*") {
@@ -195,6 +197,8 @@ mod tests {
             "pragma [main].`locking_mode` = exclusive",
             "explain query plan pragma query_only=1",
             "\u{feff}SAVEPOINT a",
+            " \u{b}COMMIT",
+            "PRAGMA\n\u{b}synchronous=0",
             "",
             " -- only a comment",
         ] {
