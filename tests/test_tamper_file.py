@@ -77,6 +77,21 @@ def test_an_index_with_another_seq(path: Path) -> None:
     assert position(2, 7) in [found.position for found in verdict.breaks]
 
 
+def test_an_index_in_another_order(path: Path) -> None:
+    """It has every row of its table, and who looks for one goes astray."""
+    root = "(SELECT rootpage FROM sqlite_schema WHERE name = 'other')"
+    damage(
+        path,
+        f"""CREATE INDEX other ON _agent_store_entries (log, seq DESC);
+        UPDATE sqlite_schema SET rootpage = {root} WHERE name = 'sqlite_autoindex__agent_store_entries_1';
+        DELETE FROM sqlite_schema WHERE name = 'other'""",
+    )
+    verdict = verify(path)
+    assert [(found.kind, found.stream) for found in verdict.breaks] == [("index", None)]
+    assert "out of order" in verdict.breaks[0].detail
+    assert (verdict.logs, verdict.entries_hold, verdict.broken_logs) == (len(LOGS), 60, 0)
+
+
 def test_a_page_of_garbage_costs_the_positions_on_it(path: Path) -> None:
     lost = garbage(path, holding=payload(2, 7))
     assert 1 < lost[0] <= position(2, 7) <= lost[-1] < 60
