@@ -238,7 +238,16 @@ def test_verify_of_a_store(store: Store) -> None:
     )
     assert (verdict.entries, verdict.entries_hold, verdict.logs) == (1_000, 1_000, 5)
     assert all(0 <= done <= total for done, total in calls)
+    assert calls[-1] == (1_000, 1_000)
     verdict.raise_if_broken()
+
+
+def test_a_transaction_verifies_what_it_wrote(store: Store) -> None:
+    """On its one connection, however many cores there are and however much it wrote."""
+    with store.transaction():
+        store.append_many((f"s{number % 5}", "w", b"x") for number in range(10_000))
+        assert (store.verify().holds, store.verify().entries) == (True, 10_000)
+        assert store.log("s0", "w").verify() == store.heads()[0]
 
 
 def test_info(store: Store) -> None:
