@@ -158,3 +158,5 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except Failed as failed:
         sys.exit(f"mutants: {failed}")
+    except KeyboardInterrupt:
+        sys.exit(130)
