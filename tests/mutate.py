@@ -18,8 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "tests" / "mutants"
 TOOLS = ROOT / "build" / "tools" / "bin"
 PLACE = ROOT / "build" / "mutants"
-SOURCE, PYTHON = PLACE / "src", PLACE / "venv" / "bin" / "python"
-PYTEST = ("-m", "pytest", "-q", "--no-header", "--timeout=60")
+SOURCE = PLACE / "src"
+PROFILE = ("--profile", "mutants")
+"""Of this alone: cargo takes the copy for the checkout, and would go on using there what is broken here."""
+CARGO = ("cargo", "test", *PROFILE, "--locked", "--no-default-features", "--lib")
+PYTHON = PLACE / "venv" / "bin" / "python"
+PIP = (TOOLS / "python", "-m", "pip", "--python", PYTHON, "install", "-q", "--no-deps", "--no-compile", "-I")
+PYTEST = (PYTHON, "-m", "pytest", "-q", "--no-header", "--timeout=60")
 PATIENCE = 600.0  # seconds for one build or test; beyond them something hangs
 RED = {"pytest": 1, "cargo": 101}
 """Exit statuses of a test that failed; others are of a test that could not be run."""
@@ -27,10 +32,7 @@ RED = {"pytest": 1, "cargo": 101}
 
 @dataclass(frozen=True)
 class Mutant:
-    """A slip that somebody might make, and the test that must turn red: of pytest, or of cargo by its path.
-
-    `before` stands once in `file`; `why` is what would be wrong with `after` in its place.
-    """
+    """A slip, the test that must turn red (of pytest, or cargo's by its path), and what is wrong if it does not."""
 
     name: str
     file: str
@@ -50,7 +52,6 @@ class Mutant:
 
     @property
     def runner(self) -> str:
-        """What runs its test."""
         return "pytest" if self.test.startswith("tests/") else "cargo"
 
 
@@ -59,27 +60,20 @@ class Failed(Exception):
 
 
 def load() -> list[Mutant]:
-    """The kept lists."""
     tables = [tomllib.loads(path.read_text()) for path in sorted(LISTS.glob("*.toml"))]
     return [Mutant(name, **facts) for table in tables for name, facts in table.items()]
 
 
-def run(*command: object, cwd: Path = SOURCE) -> tuple[int, str]:
-    """Exit status and output."""
-    words = [*map(str, command)]
+def run(*command: object, cwd: Path = SOURCE, else_say: str = "") -> tuple[int, str]:
+    """Exit status, which must be 0 where there is something to say else, and output."""
+    words, out, both = [*map(str, command)], subprocess.PIPE, subprocess.STDOUT
     try:
-        done = subprocess.run(
-            words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=PATIENCE
-        )
+        done = subprocess.run(words, cwd=cwd, stdout=out, stderr=both, text=True, check=False, timeout=PATIENCE)
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{' '.join(words[:4])} … took more than {PATIENCE:.0f} s") from error
-    return done.returncode, done.stdout
-
-
-def must(what: str, *command: object) -> None:
-    status, output = run(*command)
-    if status:
-        raise Failed(f"{what} (status {status}):\n{output[-5_000:]}")
+    if else_say and done.returncode:
+        raise Failed(f"{else_say} (status {done.returncode}):\n{done.stdout[-5_000:]}")
+    return done.returncode, done.stdout[-5_000:]
 
 
 def prepare() -> None:
@@ -93,25 +87,20 @@ def prepare() -> None:
 
 
 def build(runner: str) -> None:
-    """What `runner` tests."""
     if runner == "cargo":
-        must("it does not build", "cargo", "test", "--locked", "--no-default-features", "--lib", "--no-run")
-        return
-    must("it does not build", TOOLS / "maturin", "build", "--profile", "mutants", "--out", PLACE / "wheel")
-    [wheel] = (PLACE / "wheel").iterdir()
-    pip = (TOOLS / "python", "-m", "pip", "--python", PYTHON, "install", "--quiet", "--no-deps", "--no-compile")
-    must("it cannot be installed", *pip, "--ignore-installed", wheel)
+        run(*CARGO, "--no-run", else_say="it does not build")
+    else:
+        run(TOOLS / "maturin", "build", *PROFILE, "--out", PLACE / "wheel", else_say="it does not build")
+        run(*PIP, *(PLACE / "wheel").iterdir(), else_say="it cannot be installed")
 
 
 def test(runner: str, tests: list[str]) -> tuple[int, str]:
     """Exit status and output of these tests."""
-    if runner == "pytest":
-        return run(PYTHON, *PYTEST, *tests, cwd=ROOT)
-    return run("cargo", "test", "--locked", "--no-default-features", "--lib", "--", "--exact", *tests)
+    return run(*PYTEST, *tests, cwd=ROOT) if runner == "pytest" else run(*CARGO, "--", "--exact", *tests)
 
 
 def catch(mutant: Mutant) -> None:
-    """Apply one, build, and see its test turn red; the copy is then as it was."""
+    """See its test turn red; the copy is then as it was."""
     text = mutant.apply(SOURCE)
     try:
         build(mutant.runner)
@@ -121,20 +110,17 @@ def catch(mutant: Mutant) -> None:
     if status == 0:
         raise Failed(f"SURVIVED: {mutant.test} holds although {mutant.why}")
     if status != RED[mutant.runner]:
-        raise Failed(f"{mutant.test} could not be run (status {status}):\n{output[-5_000:]}")
+        raise Failed(f"{mutant.test} could not be run (status {status}):\n{output}")
 
 
 def main(names: list[str]) -> int:
-    """Catch all, or those named; the exit status."""
     mutants = [mutant for mutant in load() if not names or mutant.name in names]
     if unknown := set(names) - {mutant.name for mutant in mutants}:
-        print(f"mutants: none is named {', '.join(sorted(unknown))}")
-        return 2
+        raise Failed(f"none is named {', '.join(sorted(unknown))}")
     prepare()
     caught, begun = 0, time.monotonic()
     for runner in RED:
-        tests = sorted({mutant.test for mutant in mutants if mutant.runner == runner})
-        if tests:
+        if tests := sorted({mutant.test for mutant in mutants if mutant.runner == runner}):
             build(runner)
             status, output = test(runner, tests)
             if status:
