@@ -19,7 +19,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 # Neither the caller's Python path nor make's job server may reach what runs below.
 unexport PYTHONPATH MAKEFLAGS MFLAGS
 
-.PHONY: help build demo test bench lint format clean
+.PHONY: help build demo test bench mutants lint format clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -37,6 +37,9 @@ test: build/venv.stamp $(PEER) ## Run the Rust tests, and the Python tests on th
 
 bench: build/venv.stamp $(PEER) ## Measure the speed against what one would write by hand, and print the table
 	$(VENV)/pytest benches/bench_store.py --benchmark-enable --timeout 1200 $(ARGS)
+
+mutants: build/venv.stamp $(PEER) ## Break one line of the code after the other: each must turn a test red (make mutants ARGS=name)
+	$(VENV)/python tests/mutate.py $(ARGS)
 
 lint: build/venv.stamp ## Check layout, lints, types, the stub and the exported symbols
 	cargo fmt --check

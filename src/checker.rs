@@ -199,4 +199,26 @@ mod tests {
         damaged[1].1[0] ^= 1;
         assert_eq!(check(&damaged), [(Kind::Hash, Some(2)), (Kind::Hash, Some(3))]);
     }
+
+    #[test]
+    fn a_forged_link_at_the_beginning_of_a_range_is_found() {
+        let rows = rows(&[b"a", b"b", b"c"]);
+        let mut ranges = [Checker::new(Some(1)), Checker::after_another(2)];
+        for ((seq, hash, payload), prev) in rows.iter().zip([None, Some([0; 32]), Some(rows[1].1)]) {
+            let row = Row {
+                position: *seq,
+                log: Some(1),
+                seq: Some(*seq),
+                content_hash: Some(hash),
+                payload: Some(payload),
+                prev: StoredPrev::Column(prev.as_ref().map(|prev| &prev[..])),
+            };
+            assert!(ranges[usize::from(*seq > 1)].row(&row, &Nothing).is_ok());
+        }
+        let [mut first, second] = ranges;
+        assert!(first.join(second, &Nothing).is_ok());
+        let found = first.findings();
+        assert_eq!(found.breaks.iter().map(|b| (b.kind, b.seq)).collect::<Vec<_>>(), [(Kind::Link, Some(2))]);
+        assert_eq!((found.entries, found.entries_hold), (3, 2));
+    }
 }

@@ -238,7 +238,30 @@ def test_verify_of_a_store(store: Store) -> None:
     )
     assert (verdict.entries, verdict.entries_hold, verdict.logs) == (1_000, 1_000, 5)
     assert all(0 <= done <= total for done, total in calls)
+    assert calls[-1] == (1_000, 1_000)
     verdict.raise_if_broken()
+
+
+def test_a_verification_is_as_of_its_beginning(store: Store) -> None:
+    """Whatever comes meanwhile: more of the logs that are there, and logs that are new."""
+    store.append_many([("s", "w", b"x")] * 1_000)
+
+    def more(done: int, total: int) -> None:
+        assert total == 1_000
+        store.append_many([("s", "w", b"more"), ("s", f"new{store.position()}", b"more")])
+
+    verdict = store.verify(progress=more)
+    assert (verdict.breaks, verdict.entries, verdict.entries_hold, verdict.logs) == ((), 1_000, 1_000, 1)
+    assert store.position() > 1_000
+    assert store.verify().holds
+
+
+def test_a_transaction_verifies_what_it_wrote(store: Store) -> None:
+    """On its one connection, however many cores there are and however much it wrote."""
+    with store.transaction():
+        store.append_many((f"s{number % 5}", "w", b"x") for number in range(10_000))
+        assert (store.verify().holds, store.verify().entries) == (True, 10_000)
+        assert store.log("s0", "w").verify() == store.heads()[0]
 
 
 def test_info(store: Store) -> None:

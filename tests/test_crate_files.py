@@ -122,7 +122,9 @@ def test_a_forged_prev_hash_is_found(file: Path) -> None:
         f" AND stream = '{stream}' AND writer = '{writer}'",
     )
     with agent_store.open(file, read_only=True) as store:
-        assert [(found.kind, found.seq) for found in store.verify().breaks] == [("link", 5)]
+        verdict = store.verify()
+        assert [(found.kind, found.seq) for found in verdict.breaks] == [("link", 5)]
+        assert (verdict.entries, verdict.entries_hold) == (120, 119)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from agent_store.errors import (
     CorruptDatabase,
     ReadOnlyStore,
     StoreClosed,
+    TransactionConflict,
     UnsupportedFormat,
 )
 from processes import run, script
@@ -193,6 +194,14 @@ def test_nothing_works_after_close(store: Store) -> None:
     for write in WRITES:
         with pytest.raises(StoreClosed):
             write(store)
+
+
+def test_a_store_is_not_closed_inside_its_transaction(store: Store) -> None:
+    with store.transaction():
+        store.log("s", "w").append(b"x")
+        with pytest.raises(TransactionConflict, match="leave the block first"):
+            store.close()
+    assert store.position() == 1
 
 
 def test_a_store_that_was_never_closed_warns() -> None:

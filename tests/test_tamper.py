@@ -48,6 +48,8 @@ class Case:
     log: int | None = None
     seq: int | None = None
     position: int | None = None
+    hold: int | None = None
+    """How many entries still do."""
     guards: bool = True
     loose: bool = False
     detach: str = ""
@@ -63,7 +65,8 @@ def schema(name: str, sql: str) -> Case:
 
 HASHES = [("hash", BOB, 7), ("hash", BOB, 8)]
 CASES = [
-    Case("payload", SET_7.format("payload = x'00'"), [("hash", BOB, 7)], ChainBroken, position=20),
+    Case("payload", SET_7.format("payload = x'00'"), [("hash", BOB, 7)], ChainBroken, position=20,
+         hold=59),
     Case("payload emptied", SET_7.format("payload = x''"), [("hash", BOB, 7)], ChainBroken),
     Case("one bit", lambda: SET_7.format(f"payload = x'{FORGED.hex()}'"), [("hash", BOB, 7)], ChainBroken),
     Case("hash", SET_7.format("content_hash = zeroblob(32)"), HASHES, ChainBroken),
@@ -80,7 +83,7 @@ CASES = [
          [("hash", BOB, 7), ("hash", CAT, 7)], ChainBroken),
     Case("rows of two logs exchanged", swap("log", "position = 20", "position = 21", "1000"),
          [("hash", CAT, 7), ("hash", BOB, 7), ("hash", BOB, 8), ("hash", CAT, 8)], ChainBroken),
-    Case("middle row deleted", DELETE + "= 7", [("gap", BOB, 7)], ChainBroken),
+    Case("middle row deleted", DELETE + "= 7", [("gap", BOB, 7)], ChainBroken, hold=58),
     Case("middle rows deleted", DELETE + "BETWEEN 7 AND 9", [("gap", BOB, 7)], ChainBroken),
     Case("rows deleted in two places", DELETE + "IN (7, 12)", [("gap", BOB, 7), ("gap", BOB, 12)], ChainBroken),
     Case("rows of two logs deleted", "DELETE FROM _agent_store_entries WHERE position IN (20, 21)",
@@ -90,10 +93,12 @@ CASES = [
     Case("a middle row and the newest deleted", DELETE + "IN (7, 20)", [("gap", BOB, 7), ("gap", None, None)],
          ChainBroken),
     Case("newest rows of a log deleted", DELETE + ">= 18", [("gap", None, None)] * 3, position=53),
-    Case("log row deleted", "DELETE FROM _agent_store_logs WHERE id = 2", [("orphan", None, 1)], position=2),
+    Case("log row deleted", "DELETE FROM _agent_store_logs WHERE id = 2", [("orphan", None, 1)], position=2,
+         hold=40),
     Case("log without entries", "INSERT INTO _agent_store_logs VALUES (4, 'room', 'new')", [("gap", 4, 1)],
          ChainBroken),
-    Case("positions swapped", swap("position", "position = 20", "position = 23"), [("order", BOB, 8)], ChainBroken),
+    Case("positions swapped", swap("position", "position = 20", "position = 23"), [("order", BOB, 8)], ChainBroken,
+         hold=59),
     Case("payload of text", SET_7.format("payload = 'text'"), [("malformed", BOB, 7)], MalformedRow, loose=True),
     Case("payload NULL", SET_7.format("payload = NULL"), [("malformed", BOB, 7)], MalformedRow, loose=True),
     Case("payload a number", SET_7.format("payload = 5"), [("malformed", BOB, 7)], MalformedRow, loose=True),
@@ -188,6 +193,8 @@ def test_found(path: Path, case: Case) -> None:
         assert not verdict.holds
         if case.position is not None:
             assert verdict.breaks[0].position == case.position
+        if case.hold is not None:
+            assert verdict.entries_hold == case.hold
         broken = {log for _, log, _ in case.breaks if log is not None}
         for log, name in enumerate(LOGS, 1):
             if log not in broken:

@@ -78,6 +78,39 @@ def test_an_index_with_another_seq(path: Path) -> None:
     assert position(2, 7) in [found.position for found in verdict.breaks]
 
 
+def test_an_index_in_another_order(path: Path) -> None:
+    """It has every row of its table, and who looks for one goes astray."""
+    root = "(SELECT rootpage FROM sqlite_schema WHERE name = 'other')"
+    damage(
+        path,
+        f"""CREATE INDEX other ON _agent_store_entries (log, seq DESC);
+        UPDATE sqlite_schema SET rootpage = {root} WHERE name = 'sqlite_autoindex__agent_store_entries_1';
+        DELETE FROM sqlite_schema WHERE name = 'other'""",
+    )
+    verdict = verify(path)
+    assert [(found.kind, found.stream) for found in verdict.breaks] == [("index", None)]
+    assert "out of order" in verdict.breaks[0].detail
+    assert (verdict.logs, verdict.entries_hold, verdict.broken_logs) == (len(LOGS), 60, 0)
+
+
+def test_the_newest_entry_of_a_log_missing_at_the_end_of_a_range(tmp_path: Path) -> None:
+    """Where there are several cores, the first has looked through the positions up to this one."""
+    end, path = 4_097, tmp_path / "app.db"
+    with agent_store.open(path, durability="normal") as store:
+        store.append_many([("s", "x" if n in {end - 1, end} else "w", b"%d" % n) for n in range(1, 10_001)])
+    damage(path, f"DELETE FROM _agent_store_entries WHERE position = {end}")
+    assert [(found.kind, found.position, found.seq) for found in verify(path).breaks] == [("gap", end, None)]
+
+
+def test_a_hole_is_explained_by_the_gaps_inside_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with agent_store.open(path) as store:
+        store.append_many([("s", writer, b"x") for writer in ("a", "b", "a", "b", "a")])
+    damage(path, "DELETE FROM _agent_store_entries WHERE position IN (3, 4)")
+    found = [(found.writer, found.seq, found.position) for found in verify(path).breaks]
+    assert found == [(None, None, 4), ("a", 2, 5)]
+
+
 def test_a_page_of_garbage_costs_the_positions_on_it(path: Path) -> None:
     lost = garbage(path, holding=payload(2, 7))
     assert 1 < lost[0] <= position(2, 7) <= lost[-1] < 60

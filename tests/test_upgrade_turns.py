@@ -11,7 +11,7 @@ import pytest
 import agent_store
 import crate
 from agent_store import Head
-from agent_store.errors import BusyError, CorruptDatabase
+from agent_store.errors import BusyError, ChainBroken, CorruptDatabase
 from crate import sql
 from upgrading import Opener
 
@@ -175,6 +175,15 @@ def test_rows_that_come_while_the_chains_are_checked_come_along(file: Path) -> N
         assert [(entry.seq, entry.content_hash) for entry in store.log("new", "w").entries()] == told
         assert store.position() == ROWS + 2
         assert store.verify().holds
+
+
+def test_rows_that_come_while_the_chains_are_checked_are_checked_too(file: Path) -> None:
+    forged = "INSERT INTO _agent_store_log VALUES ('new', 'w', 1, NULL, zeroblob(32), x'00')"
+    with pytest.raises(ChainBroken) as broken:
+        agent_store.open(file, progress=during(CHECKING, lambda: sql(file, forged)))
+    assert (broken.value.stream, broken.value.writer, broken.value.seq) == ("new", "w", 1)
+    with agent_store.open(file, read_only=True) as store:
+        assert store.info()["layout"] == "crate"
 
 
 REWRITE = (

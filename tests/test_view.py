@@ -58,7 +58,7 @@ REFUSED = {
     "INSERT {} INTO _agent_store_logs (id, stream, writer) VALUES (1, 'x', 'y')": "never replaced",
     "INSERT {} INTO _agent_store_logs (id, stream, writer) VALUES (9, 's', 'w')": "never replaced",
     "INSERT {} INTO _agent_store_log SELECT * FROM _agent_store_log": "seq must be one more",
-    "UPDATE {} _agent_store_meta SET ival = 6": "only rises",
+    "UPDATE {} _agent_store_meta SET ival = 6 WHERE key = 'g'": "only rises",
     "UPDATE {} _agent_store_meta SET ival = 7.5 WHERE key = 'g'": "only rises",
     "UPDATE {} _agent_store_meta SET ival = 'x' WHERE key = 'g'": "only rises",
     "UPDATE {} _agent_store_meta SET key = 'h' WHERE key = 'g'": "keeps its key",

@@ -53,3 +53,28 @@ def test_nothing_is_changed_or_removed_through_it(store: Store, conflict: str) -
         with pytest.raises(BackendError, match="never"):
             store.execute(sql)
     assert list(store.entries()) == [entry]
+
+
+ROW = {"position": 2, "log": 1, "seq": 2, "content_hash": bytes(32), "payload": b"x"}
+UNFIT: dict[str, list[object]] = {
+    "position": [0, -1],
+    "log": [0, -1, None, "text"],
+    "seq": [0, -1, None, "text", 2.5],
+    "content_hash": [bytes(31), bytes(33), b"", "t" * 32, None],
+    "payload": ["text", 5, None],
+}
+
+
+def test_tables_refuse_rows_that_no_store_has(store: Store) -> None:
+    """Whoever writes past the view is bound by what the tables say, and leaves nothing there that cannot be read."""
+    entry = store.log("s", "w").append(b"x")
+    add = "INSERT INTO _agent_store_entries VALUES (:position, :log, :seq, :content_hash, :payload)"
+    for column, values in UNFIT.items():
+        for value in values:
+            with pytest.raises(BackendError, match=r"CHECK|NOT NULL|cannot store"):
+                store.execute(add, ROW | {column: value})
+    for unfit in ("0, 't', 'v'", "9, NULL, 'v'", "9, 't', x'00'"):
+        with pytest.raises(BackendError, match=r"CHECK|NOT NULL|cannot store"):
+            store.execute(f"INSERT INTO _agent_store_logs VALUES ({unfit})")
+    assert list(store.entries()) == [entry]
+    assert store.verify().holds

@@ -144,7 +144,7 @@ fn entries(
         Ok(ids.collect::<rusqlite::Result<Vec<i64>>>()?)
     })?;
     walk.findings.logs += rest.len() as u64;
-    // What comes after a place out of order was not looked at.
+    // Out of order, it was not looked through to its end: the rest may have entries.
     if !indexed.out_of_order {
         for log in walk.ahead.into_iter().chain(rest) {
             walk.findings.report_empty(log);
