@@ -23,7 +23,6 @@ pub enum By {
 }
 
 /// Rows of position, log, seq, content_hash and payload; in the crate's layout also of prev_hash.
-#[derive(Default)]
 pub struct Block {
     rows: Vec<Stored>,
     bytes: Vec<u8>,
@@ -41,6 +40,12 @@ struct Stored {
     content_hash: Option<Range<u32>>,
     payload: Option<Range<u32>>,
     prev_hash: Option<Range<u32>>,
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self { rows: Vec::new(), bytes: Vec::new(), linked: false, upto: i64::MAX, over: false }
+    }
 }
 
 impl Take for Block {
