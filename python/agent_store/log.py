@@ -86,7 +86,9 @@ class WriterLog:
 
     def head(self) -> Entry | None:
         """The newest entry."""
-        return next(self.entries(reverse=True), None)
+        backend = self._binding.backend
+        page = backend.read(backend.pages(self._stream, self._writer, reverse=True), 1, self._binding.reading())
+        return page[0] if page else None
 
     def entry(self, seq: int) -> Entry | None:
         """Entry `seq`, None where there is none yet."""

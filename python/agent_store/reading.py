@@ -8,7 +8,7 @@ from agent_store.transaction import Binding
 if TYPE_CHECKING:
     from agent_store._core import Entry, Pages
 
-FIRST_PAGE = 32  # entries: whoever wants the newest few pays for few
+FIRST_PAGE = 20  # entries: whoever wants the newest few pays for few
 LARGEST_PAGE = 512  # below the 700 new objects at which Python's collector begins to look through them
 
 
