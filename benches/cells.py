@@ -16,12 +16,14 @@ from typing import Any
 import agent_store
 from agent_store import Store
 from agent_store.store import Durability
-from by_hand import ByHand, ready
+from by_hand import ByHand, Row, ready
 from pairs import Pair, Work
 
 STREAM = "conv:0190f3c27b1a7c3e9d550242ac120002"
 BATCH = 1_000
 WRITERS = 1_000
+
+Rows = list[tuple[str, str, bytes]]  # stream, writer, payload
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,16 @@ def payload(number: int) -> bytes:
     return number.to_bytes(8, "little").ljust(100, b".")
 
 
-def of_one(rows: int) -> list[tuple[str, str, bytes]]:
+def of_one(rows: int) -> Rows:
     return [(STREAM, writer(0), payload(number)) for number in range(rows)]
 
 
-def in_turn(rows: int) -> list[tuple[str, str, bytes]]:
+def in_turn(rows: int) -> Rows:
     names = [writer(number) for number in range(WRITERS)]
     return [(STREAM, names[number % WRITERS], payload(number)) for number in range(rows)]
 
 
-def of_streams(rows: int) -> list[tuple[str, str, bytes]]:
+def of_streams(rows: int) -> Rows:
     """A thousand streams, four writers each."""
     streams = [f"conv:{number:032x}" for number in range(1_000)]
     names = [writer(number) for number in range(4)]
@@ -90,7 +92,7 @@ def new_by_hand(path: Path, synchronous: str) -> Iterator[ByHand]:
     remove(path)
 
 
-def fill(folder: Path, rows: list[tuple[str, str, bytes]]) -> None:
+def fill(folder: Path, rows: Rows) -> None:
     """Both files, once for all rounds."""
     with agent_store.open(folder / "ours.db", durability="normal") as store:
         store.append_many(rows, batch=BATCH)
@@ -101,7 +103,7 @@ def fill(folder: Path, rows: list[tuple[str, str, bytes]]) -> None:
 
 
 @contextmanager
-def filled(folder: Path, rows: list[tuple[str, str, bytes]]) -> Iterator[tuple[Store, ByHand]]:
+def filled(folder: Path, rows: Rows) -> Iterator[tuple[Store, ByHand]]:
     if not (folder / "ours.db").exists():
         fill(folder, rows)
     by_hand = ByHand(folder / "floor.db")
@@ -120,65 +122,60 @@ def again(work: Work) -> Callable[[], AbstractContextManager[Work]]:
     return side
 
 
-def append_many(durability: Durability) -> Callable[[Path, int], AbstractContextManager[Pair]]:
+def appending(
+    durability: Durability,
+    of: Callable[[int], Rows],
+    ours: Callable[[Store, Rows], Work],
+    by_hand: Callable[[ByHand, list[Row]], Work],
+) -> Callable[[Path, int], AbstractContextManager[Pair]]:
+    """Into a new file in each round; what is handed over is made ready before."""
+
     @contextmanager
     def pair(folder: Path, rows: int) -> Iterator[Pair]:
-        payloads = [payload(number) for number in range(rows)]
-        made = ready(of_one(rows))
+        plain = of(rows)
+        made = ready(plain)
 
         @contextmanager
-        def ours() -> Iterator[Work]:
+        def our_side() -> Iterator[Work]:
             with new_store(folder / "ours.db", durability) as store:
-                yield lambda: store.log(STREAM, writer(0)).append_many(payloads, batch=BATCH)
+                yield ours(store, plain)
 
         @contextmanager
         def floor() -> Iterator[Work]:
-            with new_by_hand(folder / "floor.db", durability) as by_hand:
-                yield lambda: by_hand.insert_many(made, BATCH)
+            with new_by_hand(folder / "floor.db", durability) as hand:
+                yield by_hand(hand, made)
 
-        yield Pair(ours, floor)
+        yield Pair(our_side, floor)
 
     return pair
 
 
-@contextmanager
-def append_in_turn(folder: Path, rows: int) -> Iterator[Pair]:
-    plain = in_turn(rows)
-    made = ready(plain)
-
-    @contextmanager
-    def ours() -> Iterator[Work]:
-        with new_store(folder / "ours.db", "normal") as store:
-            yield lambda: store.append_many(plain, batch=BATCH)
-
-    @contextmanager
-    def floor() -> Iterator[Work]:
-        with new_by_hand(folder / "floor.db", "normal") as by_hand:
-            yield lambda: by_hand.insert_many(made, BATCH)
-
-    yield Pair(ours, floor)
+def many_to_one(store: Store, plain: Rows) -> Work:
+    log, payloads = store.log(STREAM, writer(0)), [payload for _, _, payload in plain]
+    return lambda: log.append_many(payloads, batch=BATCH)
 
 
-def append_one(durability: Durability) -> Callable[[Path, int], AbstractContextManager[Pair]]:
-    @contextmanager
-    def pair(folder: Path, rows: int) -> Iterator[Pair]:
-        payloads = [payload(number) for number in range(rows)]
-        made = ready(of_one(rows))
+def many_to_all(store: Store, plain: Rows) -> Work:
+    return lambda: store.append_many(plain, batch=BATCH)
 
-        @contextmanager
-        def ours() -> Iterator[Work]:
-            with new_store(folder / "ours.db", durability) as store:
-                append = store.log(STREAM, writer(0)).append
-                yield lambda: exhaust(map(append, payloads))
 
-        @contextmanager
-        def floor() -> Iterator[Work]:
-            with new_by_hand(folder / "floor.db", durability) as by_hand:
-                yield lambda: exhaust(map(by_hand.insert, made))
+def one_by_one(store: Store, plain: Rows) -> Work:
+    append, payloads = store.log(STREAM, writer(0)).append, [payload for _, _, payload in plain]
+    return lambda: exhaust(map(append, payloads))
 
-        yield Pair(ours, floor)
 
-    return pair
+def many_by_hand(hand: ByHand, made: list[Row]) -> Work:
+    return lambda: hand.insert_many(made, BATCH)
+
+
+def one_by_hand(hand: ByHand, made: list[Row]) -> Work:
+    return lambda: exhaust(map(hand.insert, made))
+
+
+append_many = appending("normal", of_one, many_to_one, many_by_hand)
+append_in_turn = appending("normal", in_turn, many_to_all, many_by_hand)
+append_one_normal = appending("normal", of_one, one_by_one, one_by_hand)
+append_one_full = appending("full", of_one, one_by_one, one_by_hand)
 
 
 @contextmanager
@@ -222,10 +219,10 @@ def last_of_stream(folder: Path, rows: int) -> Iterator[Pair]:
 
 
 CELLS = (
-    Cell("append_many, 1,000 a commit, normal", 2.7, append_many("normal"), crate=("append_bulk", "normal")),
+    Cell("append_many, 1,000 a commit, normal", 2.7, append_many, crate=("append_bulk", "normal")),
     Cell("append_many to 1,000 writers in turn, normal", 2.2, append_in_turn, rows=200_000),
-    Cell("append one by one, normal", 1.1, append_one("normal"), rows=20_000, crate=("append_one", "normal")),
-    Cell("append one by one, full", 0.97, append_one("full"), rows=8_000, crate=("append_one", "full")),
+    Cell("append one by one, normal", 1.1, append_one_normal, rows=20_000, crate=("append_one", "normal")),
+    Cell("append one by one, full", 0.97, append_one_full, rows=8_000, crate=("append_one", "full")),
     Cell("verify one chain, one core", 2.5, verify_log, cores=1, files="chain", crate=("verify", "normal")),
     Cell("verify one chain, two cores", 4.2, verify_log, cores=2, files="chain"),
     Cell("verify a store of 1,000 writers, one core", 2.3, verify_store, cores=1, files="turns"),
