@@ -21,27 +21,35 @@ const ASK: Duration = Duration::from_millis(50);
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
 pub fn run(scan: &Scan<'_>, jobs: Vec<Job>, threads: usize, total: u64, progress: Progress<'_>) -> Result<Findings> {
-    let mut joined = Joined { scan, ranges: Checker::new(None), waiting: BTreeMap::new(), next: 0 };
-    if threads < 2 {
-        for (index, job) in jobs.into_iter().enumerate() {
-            let done = scan.job(job, &mut || progress(scan.done().min(total), total))?;
-            joined.add(index, done)?;
-        }
-    } else {
-        share(&mut joined, jobs, threads, &mut || progress(scan.done().min(total), total))?;
-    }
+    let mut joined =
+        Joined { scan, aside: Findings::default(), ranges: Checker::new(None), waiting: BTreeMap::new(), next: 0 };
+    let mut places = 0..;
+    let jobs = jobs.into_iter().map(|job| (if job.is_range() { places.next() } else { None }, job)).collect();
+    share(&mut joined, jobs, threads, &mut || progress(scan.done().min(total), total))?;
     progress(total, total)?;
-    Ok(joined.ranges.into_findings())
+    let mut findings = joined.aside;
+    findings.merge(joined.ranges.into_findings());
+    Ok(findings)
 }
+
+/// A job, and its place among those that are ranges.
+type Placed = (Option<usize>, Job);
 
 /// Workers take jobs from one list; the calling thread reports, listens and joins.
 fn share(
     joined: &mut Joined<'_>,
-    jobs: Vec<Job>,
+    jobs: Vec<Placed>,
     threads: usize,
     progress: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
-    let todo = Mutex::new(jobs.into_iter().enumerate());
+    if threads < 2 {
+        for (place, job) in jobs {
+            let done = joined.scan.job(job, progress)?;
+            joined.add(place, done)?;
+        }
+        return Ok(());
+    }
+    let todo = Mutex::new(jobs.into_iter());
     let cancelled = AtomicBool::new(false);
     let (send, receive) = channel();
     let scan = joined.scan;
@@ -51,12 +59,12 @@ fn share(
             scope.spawn(move || {
                 loop {
                     let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some((index, job)) = next else { return };
+                    let Some((place, job)) = next else { return };
                     let done = scan.job(job, &mut || {
                         if cancelled.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
                     });
                     let failed = done.is_err();
-                    let _ = send.send(done.map(|done| (index, done)));
+                    let _ = send.send(done.map(|done| (place, done)));
                     if failed {
                         return;
                     }
@@ -67,7 +75,7 @@ fn share(
         let mut failure = None;
         loop {
             let step = match receive.recv_timeout(ASK) {
-                Ok(Ok((index, done))) if failure.is_none() => joined.add(index, done),
+                Ok(Ok((place, done))) if failure.is_none() => joined.add(place, done),
                 Ok(done) => done.map(|_| ()),
                 Err(RecvTimeoutError::Timeout) if failure.is_none() => progress(),
                 Err(RecvTimeoutError::Timeout) => Ok(()),
@@ -81,9 +89,12 @@ fn share(
     })
 }
 
-/// What was found so far, in the order of the jobs.
+/// What was found so far.
 struct Joined<'a> {
     scan: &'a Scan<'a>,
+    /// By what is no range: nothing waits for it, however long it takes.
+    aside: Findings,
+    /// In their order.
     ranges: Checker,
     /// Done before their turn.
     waiting: BTreeMap<usize, Checker>,
@@ -91,8 +102,12 @@ struct Joined<'a> {
 }
 
 impl Joined<'_> {
-    fn add(&mut self, index: usize, done: Checker) -> Result<()> {
-        self.waiting.insert(index, done);
+    fn add(&mut self, place: Option<usize>, done: Checker) -> Result<()> {
+        let Some(place) = place else {
+            self.aside.merge(done.into_findings());
+            return Ok(());
+        };
+        self.waiting.insert(place, done);
         while let Some(done) = self.waiting.remove(&self.next) {
             self.ranges.join(done, &Through(self.scan.via()))?;
             self.next += 1;

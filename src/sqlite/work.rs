@@ -52,6 +52,13 @@ pub enum Job {
     },
 }
 
+impl Job {
+    /// True where others may follow on what it looks through.
+    pub fn is_range(self) -> bool {
+        !matches!(self, Self::Audit { .. } | Self::BelowOne)
+    }
+}
+
 pub struct Scan<'a> {
     via: &'a Via<'a>,
     crate_layout: bool,
