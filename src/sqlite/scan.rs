@@ -111,22 +111,23 @@ pub fn log(
     let below_one = since.is_none().then_some(Job::Seqs { log, from: i64::MIN, to: 0 });
     let rows = last.seq.abs_diff(first.saturating_sub(1));
     let cores = threads(via, i64::try_from(rows).unwrap_or(i64::MAX));
-    let mut run = |from: i64, to: i64, job: fn(i64, i64, i64) -> Job| {
+    let run = |from: i64, to: i64, job: fn(i64, i64, i64) -> Job, progress: Progress<'_>| {
         let pieces = split(from, to, pieces(cores)).map(|(from, to)| job(log, from, to));
         let jobs = below_one.into_iter().chain(pieces).collect();
         share::run(&Scan::new(via, layout), jobs, cores, to.abs_diff(from) + 1, progress)
     };
     if let Some(place) = place(via, layout, log, first, &last, rows)? {
-        findings = run(place, last.position, |log, from, to| Job::Places { log, from, to })?;
+        findings = run(place, last.position, |log, from, to| Job::Places { log, from, to }, progress)?;
     }
     let mut whole_so_far = findings.entries == rows && findings.breaks_total == 0;
     if whole_so_far {
         // The table has them all. What reads one by its seq goes through the index, which must have them too.
-        let counted = run(first, last.seq, |log, from, to| Job::Counted { log, from, to })?;
+        let mut at_the_end = |_, _| progress(rows, rows);
+        let counted = run(first, last.seq, |log, from, to| Job::Counted { log, from, to }, &mut at_the_end)?;
         whole_so_far = counted.entries == rows;
     }
     if !whole_so_far {
-        let mut by_seq = run(first, last.seq, |log, from, to| Job::Seqs { log, from, to })?;
+        let mut by_seq = run(first, last.seq, |log, from, to| Job::Seqs { log, from, to }, progress)?;
         if by_seq.breaks_total == 0 && by_seq.entries != rows {
             let detail = format!("its index gives {} entries where there must be {rows}", by_seq.entries);
             by_seq.report(Break { log: Some(log), ..whole(Kind::Index, detail) });
