@@ -295,7 +295,5 @@ def test_four_processes_of_four_threads_on_one_file(path: Path) -> None:
         for entry in store.log("common", "all").entries():
             thread, _, n = entry.payload.rpartition(b"/")
             common[thread].append(n)
-        assert len(common) == 16
-        assert all(own == [b"%d" % n for n in range(each)] for own in common.values())
-        for head in store.heads("own"):
-            assert head.seq == 2 * each
+        assert list(common.values()) == [[b"%d" % n for n in range(each)]] * 16
+        assert [head.seq for head in store.heads("own")] == [2 * each] * 16

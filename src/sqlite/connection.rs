@@ -118,7 +118,7 @@ fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience:
     Ok(())
 }
 
-/// Several statements on one state of the database.
+/// Several statements on one state of the database. What `read` puts into temporary tables stays.
 pub fn snapshot<T>(conn: &Connection, read: impl FnOnce() -> Result<T>) -> Result<T> {
     if !conn.is_autocommit() {
         return read();
