@@ -4,6 +4,7 @@
 //! - `many`: the same hashes, of many entries at once;
 //! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and lets
 //!   `ranges` of them be looked through at once; `findings`: what it found;
+//! - `os`: what the system offers beyond Rust's own library; `options`: switches for tests and benches;
 //! - `sqlite`: the store on an SQLite file, one file per verb;
 //! - `py`: the only place that knows Python.
 
@@ -13,6 +14,8 @@ pub mod error;
 pub mod findings;
 mod judge;
 mod many;
+pub mod options;
+mod os;
 mod ranges;
 pub mod row;
 pub mod sqlite;
@@ -26,7 +29,7 @@ mod py;
 mod _core {
     #[pymodule_export]
     use crate::py::{
-        Appended, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction, TransactionBlock,
-        as_payload, check_name, check_writable, draw_payloads, draw_rows,
+        _options, Appended, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction,
+        TransactionBlock, as_payload, check_name, check_writable, draw_payloads, draw_rows,
     };
 }

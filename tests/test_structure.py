@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / "python" / "agent_store"
 RUST = ROOT / "src"
-CRATES = {"blake3", "hashlink", "pyo3", "rusqlite"}
+CRATES = {"blake3", "hashlink", "libc", "pyo3", "rusqlite"}
 COMMENT = re.compile(r"//.*")
 TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod tests .*?^\}$", re.MULTILINE | re.DOTALL)
 
@@ -83,8 +83,10 @@ def test_rust() -> None:
         assert CRATES & set(re.findall(r"(?<!:)\b(\w+)::", text)) <= only, file
 
 
-def test_nothing_is_unsafe() -> None:
+def test_only_the_system_is_unsafe() -> None:
     for file in RUST.rglob("*.rs"):
+        if file.parent.name == "os":
+            continue
         assert not re.search(r"\bunsafe\b", rust(file)), file
 
 

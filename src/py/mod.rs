@@ -9,6 +9,7 @@ mod errors;
 mod findings;
 mod head;
 mod input;
+mod options;
 mod pages;
 mod values;
 
@@ -18,6 +19,7 @@ pub use entry::Entry;
 pub use findings::Findings;
 pub use head::{Appended, CommitEvent, Fingerprint, Head};
 pub use input::{as_payload, check_name, check_writable, draw_payloads, draw_rows};
+pub use options::_options;
 pub use pages::Pages;
 
 use pyo3::prelude::*;

@@ -1,0 +1,15 @@
+//! The switches of `crate::options`, for the tests and benches of this package.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::options;
+
+/// Set what is given, for this process; what all were before. Not for users: nothing but the tests is promised.
+#[pyfunction]
+#[pyo3(signature = (*, queue=None))]
+pub fn _options(py: Python<'_>, queue: Option<bool>) -> PyResult<Bound<'_, PyDict>> {
+    let before = PyDict::new(py);
+    before.set_item("queue", options::QUEUE.change(queue))?;
+    Ok(before)
+}
