@@ -1,4 +1,4 @@
-"""Many threads wait for the write lock: each gives up, is interrupted or finds the store closed alone; the rest go on."""
+"""Many threads wait for the write lock: each gives up, is interrupted or meets a closed store alone; the rest go on."""
 
 import signal
 import time
