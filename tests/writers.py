@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -121,44 +121,54 @@ class Writer:
         return [Note(*map(int, line.split())) for line in lines if line.endswith("\n")]
 
 
-def check_written(path: Path, writers: Iterable[Writer]) -> None:
-    """What each was told is there once and in its order, and beyond it at most the call that a thread was killed in."""
+def check_written(path: Path, writers: Iterable[Writer]) -> int:
+    """What each was told is there once and in its order, and beyond it at most the call that a thread was killed in.
+
+    How many entries there are, of others too.
+    """
     import agent_store
 
+    told: dict[tuple[str, int], list[Note]] = {}
+    killed: set[tuple[str, int]] = set()
+    for writer in writers:
+        for thread in range(writer.threads):
+            told[writer.name, thread] = []
+        for note in writer.notes():
+            own = told[writer.name, note.thread]
+            assert note.n == len(own), writer.name
+            own.append(note)
+        killed |= {(writer.name, thread) for thread in range(writer.threads) if writer.killed}
+    values = [note.number for own in told.values() for note in own if not note.seq]
+    assert len(values) == len(set(values))
+    for own in told.values():
+        bumped = [note.number for note in own if not note.seq]
+        assert bumped == sorted(bumped)
+
+    appended = {of: [note for note in own if note.seq] for of, own in told.items()}
+    found: Counter[tuple[str, int]] = Counter()
+    count = 0
     with agent_store.open(path) as store:
-        entries = list(store.entries())
-        assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
+        for count, entry in enumerate(store.entries(), 1):
+            assert entry.position == count
+            if entry.stream not in {"own", "common"}:
+                continue
+            name, *numbers = entry.payload.decode().split("/")
+            thread, n = map(int, numbers)
+            of = name, thread
+            note = Note(thread, n, entry.seq, entry.position)
+            if found[of] < len(appended[of]):
+                assert note == appended[of][found[of]], name
+            else:
+                assert of in killed, name
+                assert n == len(told[of]), name
+            found[of] += 1
         verdict = store.verify()
         assert verdict.holds, verdict.breaks
-        assert verdict.entries_hold == len(entries)
-        counter = store.generation("writers").current()
-    there: defaultdict[tuple[str, int], list[Note]] = defaultdict(list)
-    for entry in entries:
-        if entry.stream not in {"own", "common"}:
-            continue  # Of others.
-        name, *numbers = entry.payload.decode().split("/")
-        of, n = map(int, numbers)
-        there[name, of].append(Note(of, n, entry.seq, entry.position))
-    values: list[int] = []
-    unknown = 0
-    for writer in writers:
-        told: defaultdict[int, list[Note]] = defaultdict(list)
-        for note in writer.notes():
-            told[note.thread].append(note)
-        for thread in range(writer.threads):
-            assert [note.n for note in told[thread]] == list(range(len(told[thread]))), writer.name
-            found = there.pop((writer.name, thread), [])
-            appended = [note for note in told[thread] if note.seq]
-            assert found[: len(appended)] == appended, writer.name
-            assert [note.n for note in found[len(appended) :]] in ([], [len(told[thread])]), writer.name
-            assert writer.killed or found == appended, writer.name
-            bumped = [note.number for note in told[thread] if not note.seq]
-            assert bumped == sorted(bumped), writer.name
-            values += bumped
-            unknown += writer.killed
-    assert not there
-    assert len(values) == len(set(values))
-    assert len(values) <= counter <= len(values) + unknown
+        assert verdict.entries_hold == count
+        assert len(values) <= store.generation("writers").current() <= len(values) + len(killed)
+    for of, own in appended.items():
+        assert len(own) <= found[of] <= len(own) + (of in killed), of
+    return count
 
 
 def main(path: str, notes: str, name: str, threads: int, each: int | None, durability: str, timeout: float) -> None:
