@@ -145,7 +145,8 @@ impl Pool {
     pub fn writer(self: &Arc<Self>, patience: &Patience<'_>) -> Result<Lease> {
         match self.turn(|| None, patience)? {
             Turn::Mine(lease) => Ok(lease),
-            Turn::Done(_) => Err(Error::Backend("a turn of its own ended as one of a group".into())),
+            // Nobody writes for who hands nothing over: this is why it was sent away.
+            Turn::Done(result) => Err(result.err().unwrap_or(Error::Closed)),
         }
     }
 
