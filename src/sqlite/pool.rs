@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -19,6 +20,7 @@ use super::layout::{self, Layout};
 use super::taker::Taker;
 use super::wait::Patience;
 use crate::error::{Error, Result};
+use crate::os::fork::{self, Own};
 
 /// Readers kept open when nobody uses them.
 const IDLE_READERS: usize = 4;
@@ -34,7 +36,7 @@ pub struct Settings {
 
 /// A connection, with what is remembered of the database on it.
 pub struct Conn {
-    pub sqlite: Connection,
+    pub sqlite: Own<Connection>,
     pub blocks: Taker<Block>,
     pub index: Taker<Indexed>,
     pub heads: Heads,
@@ -42,7 +44,7 @@ pub struct Conn {
 }
 
 impl Conn {
-    pub fn new(sqlite: Connection, layout: Layout) -> Result<Self> {
+    pub fn new(sqlite: Own<Connection>, layout: Layout) -> Result<Self> {
         Ok(Self { blocks: Taker::of(&sqlite)?, index: Taker::of(&sqlite)?, sqlite, heads: Heads::default(), layout })
     }
 }
@@ -66,8 +68,7 @@ struct Slots {
     waiting: usize,
 }
 
-/// A lent connection; dropping it gives it back. A loan of one call never reaches a forked child, where only the forking
-/// thread lives on; a transaction's does, and sees to it itself.
+/// A lent connection; dropping it gives it back, and in a forked child leaves it to the parent.
 pub struct Lease {
     pool: Arc<Pool>,
     conn: Option<Conn>,
@@ -144,12 +145,8 @@ impl Pool {
             }
             drop(slots); // `left` may ask Python, which must find no lock of ours held.
             let left = patience.left("another thread's write or transaction in this store")?;
+            self.wait(left, |slots| slots.writer.is_none());
             slots = self.slots();
-            if slots.writer.is_none() {
-                slots.waiting += 1;
-                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
-                slots.waiting -= 1;
-            }
         }
     }
 
@@ -181,6 +178,18 @@ impl Pool {
         Ok(lease)
     }
 
+    /// Until a loan ends, at most for `left`, if there is something to wait for.
+    fn wait(&self, left: Duration, for_something: impl FnOnce(&Slots) -> bool) {
+        fork::outside(|| {
+            let mut slots = self.slots();
+            if for_something(&slots) {
+                slots.waiting += 1;
+                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
+                slots.waiting -= 1;
+            }
+        });
+    }
+
     /// Close what is not lent; loans are closed when they come back.
     pub fn shut(&self) {
         if self.guard().is_err() {
@@ -205,12 +214,7 @@ impl Pool {
                 return Ok(());
             }
             let left = patience.left("calls of other threads that still use this store")?;
-            let mut slots = self.slots();
-            if slots.lent > 0 {
-                slots.waiting += 1;
-                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
-                slots.waiting -= 1;
-            }
+            self.wait(left, |slots| slots.lent > 0);
         }
     }
 }
@@ -224,6 +228,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let conn = self.conn.take();
+        if self.pool.guard().is_err() {
+            return;
+        }
         let mut slots = self.pool.slots();
         slots.lent -= 1;
         let surplus = if slots.closed {

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::pool::{Conn, Lease, Pool};
 use super::wait::Patience;
 use crate::error::{Error, Result};
+use crate::os::fork;
 
 const WRITE_LOCK: &str = "the write lock of the file, held by another connection";
 
@@ -200,7 +201,7 @@ impl Drop for Transaction {
             return;
         }
         if self.level == 0 && self.lent.lock().is_ok_and(|lent| lent.is_some()) {
-            self.rollback();
+            fork::inside(|| self.rollback());
         }
     }
 }
