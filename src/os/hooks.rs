@@ -56,8 +56,11 @@ extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
     {
         return fd;
     }
+    // A file of its own may be one that nobody is to write (shared memory beside a database of such). Its descriptor may,
+    // and so must the one for its locks; SQLite sees to the permissions of a new file when it has it.
+    let mode = mode.cast_unsigned() | libc::S_IRUSR | libc::S_IWUSR;
     // SAFETY: the arguments are SQLite's own.
-    let fd = unsafe { libc::open(path, flags, mode.cast_unsigned()) };
+    let fd = unsafe { libc::open(path, flags, mode) };
     if fd < LOWEST {
         return fd;
     }
