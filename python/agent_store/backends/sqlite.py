@@ -11,9 +11,9 @@ from agent_store._core import Sqlite
 from agent_store.errors import BackendError, ReadOnlyStore
 
 UNSAFE = (
-    "{path}: the system gives this file only locks that belong to the whole process (no /proc, or a file system without "
-    "the others). While it is open here, another SQLite library or a plain open() of it in this process can make "
-    "committed rows vanish: use neither"
+    "{path}: the system gives this file only locks that belong to the whole process (there is no /proc, or the file "
+    "system has no others). While it is open here, another SQLite library or a plain open() of it in this process can "
+    "make committed rows vanish: use neither"
 )
 
 
