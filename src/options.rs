@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Group commit, and the queue of processes before the write lock.
 pub static QUEUE: Switch = Switch(AtomicBool::new(true));
 
+/// Locks of our own descriptions; else files that are opened from then on have POSIX locks.
+pub static HOOKS: Switch = Switch(AtomicBool::new(true));
+
 pub struct Switch(AtomicBool);
 
 impl Switch {

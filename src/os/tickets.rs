@@ -8,7 +8,13 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-pub struct Tickets(File);
+use super::locks::ParentsAlone;
+
+pub struct Tickets {
+    /// Before the file: it is to go first.
+    _here: ParentsAlone,
+    file: File,
+}
 
 /// One's own place, given up when dropped.
 pub struct Ticket<'a> {
@@ -19,13 +25,14 @@ pub struct Ticket<'a> {
 impl Tickets {
     /// Of the file at `path`, if it is there; `create` makes it.
     pub fn open(path: &Path, create: bool) -> io::Result<Self> {
-        File::options().read(true).write(true).create(create).truncate(false).open(path).map(Self)
+        let file = File::options().read(true).write(true).create(create).truncate(false).open(path)?;
+        Ok(Self { _here: ParentsAlone::register(&file), file })
     }
 
     /// A place behind all who came before.
     pub fn take(&self) -> io::Result<Ticket<'_>> {
         let mut at = sys::microseconds()?;
-        while !sys::lock(&self.0, at)? {
+        while !sys::lock(&self.file, at)? {
             at += 1;
         }
         Ok(Ticket { tickets: self, at })
@@ -33,20 +40,20 @@ impl Tickets {
 
     /// True where somebody waits who is not of this file description.
     pub fn is_awaited(&self) -> io::Result<bool> {
-        sys::is_locked(&self.0, 0, 0)
+        sys::is_locked(&self.file, 0, 0)
     }
 }
 
 impl Ticket<'_> {
     pub fn is_first(&self) -> io::Result<bool> {
-        Ok(!sys::is_locked(&self.tickets.0, 0, self.at)?)
+        Ok(!sys::is_locked(&self.tickets.file, 0, self.at)?)
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         // It can only fail where the file is of another kind than when the lock was taken.
-        let _ = sys::unlock(&self.tickets.0, self.at);
+        let _ = sys::unlock(&self.tickets.file, self.at);
     }
 }
 

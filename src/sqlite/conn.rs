@@ -10,9 +10,10 @@ use super::queue::Queue;
 use super::taker::Taker;
 use super::wal::Pages;
 use crate::error::Result;
+use crate::os::fork::Own;
 
 pub struct Conn {
-    pub sqlite: Connection,
+    pub sqlite: Own<Connection>,
     pub blocks: Taker<Block>,
     pub index: Taker<Indexed>,
     pub heads: Heads,
@@ -22,7 +23,7 @@ pub struct Conn {
 }
 
 impl Conn {
-    pub fn new(mut sqlite: Connection, layout: Layout) -> Result<Self> {
+    pub fn new(mut sqlite: Own<Connection>, layout: Layout) -> Result<Self> {
         Ok(Self {
             blocks: Taker::of(&sqlite)?,
             index: Taker::of(&sqlite)?,

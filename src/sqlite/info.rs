@@ -6,6 +6,7 @@ use super::heads::last_position;
 use super::layout::{FORMAT, Layout};
 use super::pool::Settings;
 use crate::error::Result;
+use crate::os::locks;
 
 /// The facts of a store, as `info()` tells them.
 pub struct Info {
@@ -19,6 +20,8 @@ pub struct Info {
     pub bytes: i64,
     pub durability: Durability,
     pub read_only: bool,
+    /// `None` in memory.
+    pub locks: Option<&'static str>,
 }
 
 pub fn of(conn: &Conn, settings: &Settings) -> Result<Info> {
@@ -36,5 +39,6 @@ pub fn of(conn: &Conn, settings: &Settings) -> Result<Info> {
         bytes: number("PRAGMA main.page_count")? * number("PRAGMA main.page_size")?,
         durability: settings.durability,
         read_only: settings.read_only,
+        locks: settings.path.as_deref().map(locks::of),
     })
 }

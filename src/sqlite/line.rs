@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::conn::Conn;
 use super::op::{Kept, Outcome};
 use crate::error::{Error, Result};
+use crate::os::fork;
 
 /// Small writes, and their bytes, that may share a commit.
 const GROUP: usize = 1_024;
@@ -33,6 +34,8 @@ struct Told {
 }
 
 /// How the waiting ended.
+// Few at a time, and each for a moment.
+#[allow(clippy::large_enum_variant)]
 pub enum End {
     /// The writer was handed over.
     Lent(Conn),
@@ -103,7 +106,7 @@ impl Waiter {
 
     /// Sleep until it ended, or `timeout` is over, or for no reason.
     pub fn nap(&self, timeout: Duration) -> Option<End> {
-        thread::park_timeout(timeout);
+        fork::outside(|| thread::park_timeout(timeout));
         self.look()
     }
 
@@ -113,7 +116,7 @@ impl Waiter {
             if let Some(end) = self.look() {
                 return end;
             }
-            thread::park();
+            fork::outside(thread::park);
         }
     }
 }

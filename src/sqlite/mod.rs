@@ -64,6 +64,7 @@ use wait::Patience;
 
 use crate::error::{Error, Head, Result};
 use crate::findings::Findings;
+use crate::os::{fork, locks};
 
 pub struct Store {
     pool: Arc<Pool>,
@@ -73,6 +74,7 @@ pub struct Store {
 impl Store {
     /// `settings.path` is absolute. A new file becomes a store.
     pub fn open(settings: Settings, timeout: Duration, check: Check<'_>, progress: Progress<'_>) -> Result<Self> {
+        fork::check()?;
         let mut patience = Patience::new(timeout, check);
         let (conn, role) = match settings.path.as_deref() {
             None => {
@@ -98,6 +100,11 @@ impl Store {
     /// Closed and Forked, before anything else is looked at.
     pub fn check_open(&self) -> Result<()> {
         self.pool.check_open()
+    }
+
+    /// True once for each file that the system gives only locks for which others in this process can drop.
+    pub fn locks_refused(&self) -> bool {
+        self.pool.settings.path.as_deref().is_some_and(locks::refused)
     }
 
     pub fn in_memory(&self) -> bool {

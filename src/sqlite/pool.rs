@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::conn::Conn;
 use super::connection::{self, Durability, Role, snapshot};
@@ -16,6 +17,7 @@ use super::op::{Kept, Outcome};
 use super::wait::Patience;
 use super::wal::Wal;
 use crate::error::{Error, Result};
+use crate::os::fork;
 
 /// Readers kept open when nobody uses them.
 const IDLE_READERS: usize = 4;
@@ -59,8 +61,7 @@ pub enum Turn {
     Done(Result<Outcome>),
 }
 
-/// A lent connection; dropping it gives it back. A loan of one call never reaches a forked child, where only the forking
-/// thread lives on; a transaction's does, and sees to it itself.
+/// A lent connection; dropping it gives it back, and in a forked child leaves it to the parent.
 pub struct Lease {
     pool: Arc<Pool>,
     conn: Option<Conn>,
@@ -252,13 +253,20 @@ impl Pool {
                 return Ok(());
             }
             let left = patience.left("calls of other threads that still use this store")?;
+            self.wait(left);
+        }
+    }
+
+    /// Until the last loan ends, at most for `left`.
+    fn wait(&self, left: Duration) {
+        fork::outside(|| {
             let mut slots = self.slots();
             if slots.lent > 0 {
                 slots.closing += 1;
                 slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
                 slots.closing -= 1;
             }
-        }
+        });
     }
 }
 
@@ -270,6 +278,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if self.pool.guard().is_err() {
+            return;
+        }
         let mut slots = self.pool.slots();
         // From hand to hand: what is put down between two turns goes to whoever is quickest, again and again.
         if self.writer

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Result, is_busy};
 use crate::options;
+use crate::os::fork;
 use crate::os::tickets::Tickets;
 
 use super::sidecar::{beside, is_of_others};
@@ -97,7 +98,8 @@ impl Queue {
             }
             // In proportion to what was waited already: soon where others take turns, seldom where one takes long.
             let nap = (now - first_since.unwrap_or(came)) / 4;
-            std::thread::sleep(nap.clamp(SHORTEST_NAP, LONGEST_NAP).min(patience.left(WRITE_LOCK)?));
+            let nap = nap.clamp(SHORTEST_NAP, LONGEST_NAP).min(patience.left(WRITE_LOCK)?);
+            fork::outside(|| std::thread::sleep(nap));
         }
     }
 }

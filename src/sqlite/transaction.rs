@@ -9,6 +9,7 @@ use super::conn::Conn;
 use super::pool::{Lease, Pool};
 use super::wait::Patience;
 use crate::error::{Error, Result};
+use crate::os::fork;
 
 fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute(()).map(drop)
@@ -201,7 +202,7 @@ impl Drop for Transaction {
             return;
         }
         if self.level == 0 && self.lent.lock().is_ok_and(|lent| lent.is_some()) {
-            self.rollback();
+            fork::inside(|| self.rollback());
         }
     }
 }

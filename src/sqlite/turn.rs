@@ -12,12 +12,17 @@ use std::time::Duration;
 use super::sidecar::{beside, is_of_others};
 use super::wait::Patience;
 use crate::error::Result;
+use crate::os::fork;
+use crate::os::locks::ParentsAlone;
 
 const ENDING: &str = "-upgrade";
 const NAP: Duration = Duration::from_millis(10);
 
 pub struct Turn {
     path: PathBuf,
+    pid: u32,
+    /// Before the file: it is to go first.
+    _here: ParentsAlone,
     file: File,
 }
 
@@ -32,19 +37,20 @@ impl Turn {
             let Ok(file) = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path) else {
                 return Ok(None);
             };
+            let here = ParentsAlone::register(&file);
             loop {
                 match file.try_lock() {
                     Ok(()) => break,
                     Err(TryLockError::WouldBlock) => {
                         patience.ask()?;
-                        std::thread::sleep(NAP);
+                        fork::outside(|| std::thread::sleep(NAP));
                     }
                     Err(TryLockError::Error(_)) => return Ok(None),
                 }
             }
             // The holder before us removed the file that we waited on; the next to come would make another.
             if same(&file, &path) {
-                return Ok(Some(Self { path, file }));
+                return Ok(Some(Self { path, pid: std::process::id(), _here: here, file }));
             }
         }
     }
@@ -67,8 +73,10 @@ fn same(file: &File, path: &Path) -> bool {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-        // A child forked meanwhile has the descriptor too: closing ours alone would leave the lock with it.
-        let _ = self.file.unlock();
+        if self.pid == std::process::id() {
+            let _ = fs::remove_file(&self.path);
+            // A child that another thread's system call made without our knowledge may have the descriptor too.
+            let _ = self.file.unlock();
+        }
     }
 }

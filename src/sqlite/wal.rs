@@ -17,6 +17,7 @@ use super::connection::Durability;
 use super::pool::Pool;
 use super::wait::Patience;
 use crate::error::{Error, Result};
+use crate::os::fork;
 
 /// Pages at which carrying over begins. It costs two syncs and a write of each page that the WAL holds, however many
 /// commits wrote it. Where each commit syncs, a WAL that grows is the dearer thing: until it is first carried over, each
@@ -72,14 +73,21 @@ impl Wal {
 
     /// To be called after each commit, with the pages that it left.
     pub fn committed(&self, pool: &Arc<Pool>, pages: u32) {
-        if pages < self.at.load(Ordering::Relaxed) || self.running.swap(true, Ordering::AcqRel) {
+        let at = self.at.load(Ordering::Relaxed);
+        if pages < self.limit && at > self.limit {
+            self.at.store(self.limit, Ordering::Relaxed); // Another process had it start anew.
+        }
+        if pages < at || self.running.swap(true, Ordering::AcqRel) {
             return;
         }
         let of = Arc::clone(pool);
         let begun = thread::Builder::new().name("agent-store-wal".into()).spawn(move || {
-            // What fails here is tried again at a later commit, or by the last connection to be closed.
-            let left = carry(&of).unwrap_or(pages);
-            of.wal.done(left);
+            fork::inside(|| {
+                // What fails here is tried again at a later commit, or by the last connection to be closed.
+                let left = carry(&of).unwrap_or(pages);
+                of.wal.done(left);
+                drop(of);
+            });
         });
         if begun.is_err() {
             self.done(pages);
@@ -102,6 +110,7 @@ fn carry(pool: &Arc<Pool>) -> Result<u32> {
     let mut lease = pool.reader(&patience)?;
     for _ in 0..PASSES {
         let (pages, carried) = lease.conn()?.sqlite.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)?;
+        fork::breathe();
         if pages - carried < REST {
             break;
         }

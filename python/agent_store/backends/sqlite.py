@@ -3,11 +3,18 @@
 import errno
 import os
 import stat
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from agent_store._core import Sqlite
 from agent_store.errors import BackendError, ReadOnlyStore
+
+UNSAFE = (
+    "{path}: the system gives this file only locks that belong to the whole process (there is no /proc, or the file "
+    "system has no others). While it is open here, another SQLite library or a plain open() of it in this process can "
+    "make committed rows vanish: use neither"
+)
 
 
 def open(
@@ -26,10 +33,13 @@ def open(
     path = _path(target)
     _look(path, read_only)
     try:
-        return Sqlite(path, durability=durability, read_only=read_only, timeout=timeout, progress=progress)
+        opened = Sqlite(path, durability=durability, read_only=read_only, timeout=timeout, progress=progress)
     except BackendError:
         _look(path, read_only)  # What went away or changed meanwhile has an error of its own.
         raise
+    if opened.locks_refused():
+        warnings.warn(UNSAFE.format(path=path), RuntimeWarning, stacklevel=3)
+    return opened
 
 
 def _path(target: str | os.PathLike[str]) -> str:
