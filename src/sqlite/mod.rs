@@ -2,6 +2,7 @@
 
 mod append;
 mod audit;
+mod backup;
 mod block;
 mod connection;
 mod crate_layout;
@@ -24,11 +25,13 @@ mod statement;
 mod taker;
 mod transaction;
 mod turn;
+mod unfinished;
 mod upgrade;
 mod via;
 mod wait;
 mod work;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,6 +215,10 @@ impl Store {
         progress: Progress<'_>,
     ) -> Result<Findings> {
         scan::log(&self.via(tx, check), stream, writer, since, contains, progress)
+    }
+
+    pub fn backup(&self, target: &Path, check: Check<'_>, progress: Progress<'_>) -> Result<Findings> {
+        backup::run(self, target, check, progress)
     }
 
     pub fn execute(&self, sql: &str, params: &Params, tx: Option<&Transaction>, check: Check<'_>) -> Result<u64> {
