@@ -81,7 +81,12 @@ def test_killed_in_the_middle(path: Path, copy: Path, when: list[str]) -> None:
 
 
 def test_what_is_not_left_behind_is_not_removed(path: Path, copy: Path) -> None:
-    others = ["copy.db-unfinished-notes", f"copy.db-unfinished-{'0' * 15}g", f"other.db-unfinished-{'0' * 16}"]
+    others = [
+        "copy.db-unfinished-notes",
+        "copy.db-unfinished-cafe",
+        f"copy.db-unfinished-{'0' * 15}g",
+        f"other.db-unfinished-{'0' * 16}",
+    ]
     for name in others:
         copy.with_name(name).write_bytes(b"x")
     copy.with_name(f"copy.db-unfinished-{'1' * 16}").mkdir()
