@@ -16,6 +16,7 @@ __all__ = [
     "Sqlite",
     "Transaction",
     "TransactionBlock",
+    "_options",
     "as_payload",
     "check_name",
     "check_writable",
