@@ -91,7 +91,7 @@ def test_errors_are_one_line_and_leave_nothing(path: Path, copy: Path, capsys: C
 
 def test_ctrl_c(path: Path, copy: Path) -> None:
     with agent_store.open(path, durability="normal") as store:
-        store.log("s", "w").append_many([os.urandom(1_000_000)] * 300)
+        store.log("s", "w").append_many([os.urandom(1_000_000)] * 100)
     with start("backup", path, copy) as process:
         until(lambda: names(copy) != [])
         process.send_signal(signal.SIGINT)
