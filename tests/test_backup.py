@@ -3,7 +3,9 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,8 +17,7 @@ from agent_store import Store
 from agent_store.errors import BusyError, StoreClosed, TransactionConflict
 from cli import until
 from copies import fill, names
-from processes import run, script
-from tampering import build, damage, garbage, payload
+from processes import script
 from test_interrupt import interrupted
 
 DATA = Path(__file__).parent / "data"
@@ -168,61 +169,6 @@ def test_while_threads_and_a_process_append(path: Path, copy: Path) -> None:
     assert names(copy) == [f"copy{n}.db" for n in range(4)]
 
 
-def test_what_is_there_is_left_alone(store: Store, path: Path, copy: Path) -> None:
-    store.log("s", "w").append(b"x")
-    copy.write_bytes(b"mine")
-    folder = copy.parent
-    (folder / "to itself").symlink_to(path)
-    (folder / "lost").symlink_to(folder / "nowhere")
-    (folder / "other.db-wal").write_bytes(b"")
-    (folder / "third.db-journal").write_bytes(b"x")
-    there = ["copy.db", "to itself", "lost"]
-    before = list(store.entries())
-    if path.exists():
-        (folder / "itself").hardlink_to(path)
-        there += ["itself", "../app.db"]
-    listed = names(copy)
-    for name in there:
-        with pytest.raises(FileExistsError, match="writes over nothing") as error:
-            store.backup(folder / name)
-        assert Path(error.value.filename).name == Path(name).name
-    for name, part in (("other.db", "-wal"), ("third.db", "-journal")):
-        with pytest.raises(FileExistsError) as error:
-            store.backup(folder / name)
-        assert error.value.filename == f"{folder / name}{part}"
-    assert names(copy) == listed
-    assert copy.read_bytes() == b"mine"
-    assert list(store.entries()) == before
-
-
-def test_places_where_no_file_can_be(store: Store, copy: Path) -> None:
-    wrong: list[tuple[object, type[Exception]]] = [
-        (copy.parent, IsADirectoryError),
-        (copy.parent / "no" / "copy.db", FileNotFoundError),
-        (DATA / "crate-0.1.2.db" / "copy.db", NotADirectoryError),
-        (":memory:", ValueError),
-        ("", ValueError),
-        ("a\0b", ValueError),
-        ("file:copy.db", ValueError),
-        (b"copy.db", TypeError),
-        (7, TypeError),
-        (copy.with_name("x" * 250), OSError),
-    ]
-    for place, error in wrong:
-        with pytest.raises(error):
-            store.backup(place)  # type: ignore[arg-type]
-    assert names(copy) == []
-
-
-def test_a_target_is_a_path_of_any_kind(store: Store, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(copy.parent)
-    store.backup("copy.db")
-    store.backup(Path("ünder/../été?x=1%20#.db").name)
-    (copy.parent / "link").symlink_to(copy.parent)
-    store.backup("link/third.db")
-    assert names(copy) == ["copy.db", "link", "third.db", "été?x=1%20#.db"]
-
-
 def test_not_inside_a_transaction(store: Store, copy: Path) -> None:
     with store.transaction():
         store.log("s", "w").append(b"x")
@@ -232,8 +178,9 @@ def test_not_inside_a_transaction(store: Store, copy: Path) -> None:
     assert store.position() == 1
 
 
-def test_what_another_thread_has_not_committed_is_not_in_it(store: Store, copy: Path) -> None:
-    store.log("s", "w").append(b"x")
+@contextmanager
+def uncommitted(store: Store) -> Iterator[threading.Event]:
+    """A transaction of another thread, which commits when it is told to, or at the end."""
     begun, done = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -242,38 +189,30 @@ def test_what_another_thread_has_not_committed_is_not_in_it(store: Store, copy: 
             begun.set()
             done.wait(60)
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    assert begun.wait(60)
-    try:
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            assert begun.wait(60)
+            yield done
+        finally:
+            done.set()
+        writing.result(60)
+
+
+def test_what_another_thread_has_not_committed_is_not_in_it(store: Store, copy: Path) -> None:
+    store.log("s", "w").append(b"x")
+    with uncommitted(store) as done:
         if store._binding.backend.exclusive:
             done.set()  # In memory there is one connection, and the backup waits for it.
             assert store.backup(copy).entries == 2
         else:
             assert store.backup(copy).entries == 1
-    finally:
-        done.set()
-        thread.join()
 
 
 def test_in_memory_it_waits_no_longer_than_the_timeout(copy: Path) -> None:
     with agent_store.open(":memory:", timeout=0.2) as store:
-        begun, done = threading.Event(), threading.Event()
-
-        def write() -> None:
-            with store.transaction():
-                begun.set()
-                done.wait(60)
-
-        thread = threading.Thread(target=write)
-        thread.start()
-        assert begun.wait(60)
-        try:
-            with pytest.raises(BusyError):
-                store.backup(copy)
-        finally:
-            done.set()
-            thread.join()
+        with uncommitted(store), pytest.raises(BusyError):
+            store.backup(copy)
         assert names(copy) == []
         assert store.backup(copy).holds
 
@@ -332,86 +271,6 @@ def test_the_core_looks_at_signals(store: Store, copy: Path) -> None:
     interrupted(partial(store._binding.backend.backup, str(copy)))
     assert names(copy) == []
     assert store.backup(copy).holds
-
-
-def of_bob(path: Path) -> None:
-    damage(path, "UPDATE _agent_store_entries SET payload = x'00' WHERE log = 2 AND seq = 7")
-
-
-def a_page(path: Path) -> None:
-    garbage(path, holding=payload(1, 11))
-
-
-def a_trigger(path: Path) -> None:
-    damage(path, "DROP TRIGGER _agent_store_entries_update", guards=False)
-
-
-@pytest.mark.parametrize("harm", [of_bob, a_page, a_trigger])
-def test_a_damaged_store_is_copied_as_it_is(path: Path, copy: Path, harm: Callable[[Path], None]) -> None:
-    build(path)
-    harm(path)
-    with agent_store.open(path) as store:
-        verdict = store.verify()
-        assert not verdict.holds
-        assert store.backup(copy) == verdict
-    with agent_store.open(copy) as other:
-        assert other.verify() == verdict
-
-
-DAMAGE = """
-import sys
-with open(sys.argv[1], "r+b") as file:
-    file.seek(200 * 4096)
-    file.write(b"\\xa5" * 4096)
-"""
-
-
-def test_a_copy_that_is_damaged_where_the_store_is_not(path: Path, copy: Path) -> None:
-    with agent_store.open(path) as store:
-        fill(store)
-        done: list[str] = []
-
-        def harm(*_: int) -> None:
-            if not done:
-                done.extend(names(copy))
-                run(DAMAGE, copy.parent / done[0])
-
-        with pytest.raises(agent_store.errors.BackendError, match=r"copy is damaged where the store is not \(\w+: "):
-            store.backup(copy, progress=harm)
-        assert names(copy) == []
-        assert store.verify().holds
-
-
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o444])
-@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
-def test_the_copy_has_the_permissions_of_the_store(path: Path, copy: Path, mode: int, umask: int) -> None:
-    meanwhile: set[int] = set()
-
-    def look(*_: int) -> None:
-        meanwhile.update(file.stat().st_mode & 0o777 for file in copy.parent.iterdir())
-
-    with agent_store.open(path) as store:
-        fill(store)
-        path.chmod(mode)
-        before = os.umask(umask)
-        try:
-            store.backup(copy, progress=look)
-        finally:
-            os.umask(before)
-    assert copy.stat().st_mode & 0o777 == mode
-    # Nobody could read it before who cannot read the store.
-    assert meanwhile <= {0o600, mode}
-    assert 0o600 in meanwhile
-
-
-def test_of_memory_it_has_those_of_any_new_file(copy: Path) -> None:
-    with agent_store.open(":memory:") as store:
-        before = os.umask(0o027)
-        try:
-            store.backup(copy)
-        finally:
-            os.umask(before)
-    assert copy.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_read_only_store(path: Path, copy: Path) -> None:
