@@ -2,6 +2,7 @@
 
 mod append;
 mod audit;
+mod backup;
 mod block;
 mod conn;
 mod connection;
@@ -30,12 +31,14 @@ mod statement;
 mod taker;
 mod transaction;
 mod turn;
+mod unfinished;
 mod upgrade;
 mod via;
 mod wait;
 mod wal;
 mod work;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,6 +239,10 @@ impl Store {
         progress: Progress<'_>,
     ) -> Result<Findings> {
         scan::log(&self.via(tx, check), stream, writer, since, contains, progress)
+    }
+
+    pub fn backup(&self, target: &Path, check: Check<'_>, progress: Progress<'_>) -> Result<Findings> {
+        backup::run(self, target, check, progress)
     }
 
     pub fn execute(&self, sql: &str, params: &Params, tx: Option<&Transaction>, check: Check<'_>) -> Result<u64> {
