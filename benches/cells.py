@@ -43,7 +43,7 @@ class Cell:
     files: str = "new"
     crate: tuple[str, Durability] | None = None
     durable: bool = False
-    few: int = 20_000  # rows that the tests measure, at most
+    few: int = 20_000  # rows that the tests measure, at most; 0: `make bench` alone does
     handled: int | None = None  # rows of one round, where not all are
 
 
