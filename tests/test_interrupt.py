@@ -104,7 +104,7 @@ def interrupted(of_the_core: Callable[[], object], seconds: float = 10) -> None:
     """Call what is not written in Python with a signal that has just arrived, and that it must look at by itself."""
     returned: list[object] = []
     begun = time.monotonic()
-    gc.disable()  # A callback of the collector's, such as hypothesis has, would get the interrupt, and it would be lost.
+    gc.disable()  # A callback of the collector (hypothesis has one) would get the interrupt and lose it.
     try:
         with pytest.raises(KeyboardInterrupt):
             returned.extend(map(call, [interrupt_main, of_the_core]))
