@@ -21,11 +21,13 @@ import agent_store
 from agent_store.errors import ForkedStore
 warnings.simplefilter("ignore")  # Python's own, about forking with threads
 path = sys.argv[1]
+signal.alarm(100)  # Nothing outlives the test that it is of.
 
 def forked(child):
     "The process that `child` runs in."
     pid = os.fork()
     if pid == 0:
+        signal.alarm(60)
         try:
             child()
             os._exit(0)
@@ -65,6 +67,7 @@ store.log("s", "w").append(b"of the transaction")
 waits = os.pipe()
 child = os.fork()
 if child == 0:
+    signal.alarm(60)
     os.read(waits[0], 1)
     sys.exit(0)  # As any program ends: all is torn down.
 print(child, flush=True)
@@ -140,6 +143,7 @@ def child():
         own.log("s", "w").append(b"of the child")
     own.close()
 pid = forked(child)
+os.close(opened[1])
 os.read(opened[0], 1)
 store.close()
 os.write(closed[1], b"x")
@@ -191,9 +195,7 @@ print(sum(told), min(told) > 0, store.verify().holds, store.position() == sum(to
 store.close()
 """
     )
-    with script(code, path) as process:
-        output, _ = process.communicate(timeout=110)
-    first, second = output.splitlines()
+    first, second = run(code, path)
     assert first == "{0} True"
     acknowledged, *rest = second.split()
     assert rest == ["True"] * 3
@@ -304,6 +306,7 @@ def test_a_killed_upgrade_frees_its_turn_though_its_child_lives(path: Path) -> N
         + """
 def progress(done, total):
     if os.fork() == 0:
+        signal.alarm(60)
         sys.stdout.close()
         time.sleep(60)
         os._exit(0)
@@ -351,3 +354,42 @@ store.close()
 """
     )
     assert run(code, path) == ["True", "0 True", "1", "[(40000000,)]", "0 2"]
+
+
+@pytest.mark.parametrize("who", ["process", "thread"])
+def test_a_fork_does_not_wait_for_who_waits(path: Path, who: str) -> None:
+    """For a lock that another process holds, or a transaction of another thread: nobody is inside meanwhile."""
+    code = (
+        PROGRAM
+        + """
+store = agent_store.open(path, timeout=30)
+print("opened", flush=True)
+sys.stdin.readline()
+if sys.argv[2] == "thread":
+    block = store.transaction()
+    block.__enter__()
+waiting = threading.Thread(target=lambda: store.log("s", "w").append(b"x"))
+waiting.start()
+time.sleep(0.3)
+forks = []
+for _ in range(5):
+    begun = time.monotonic()
+    pid = forked(lambda: agent_store.open(":memory:").close())
+    forks.append((ends(pid), time.monotonic() - begun < 1, waiting.is_alive()))
+print(set(forks), flush=True)
+if sys.argv[2] == "thread":
+    block.__exit__(None, None, None)
+waiting.join()
+print(store.position(), flush=True)
+store.close()
+"""
+    )
+    with script(code, path, who) as process, agent_store.open(path) as other:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "opened\n"
+        if who == "process":
+            with other.transaction():
+                assert say(process, "") == "{(0, True, True)}"
+        else:
+            assert say(process, "") == "{(0, True, True)}"
+        assert process.communicate(timeout=30)[0] == "1\n"
