@@ -75,6 +75,6 @@ def test_without_the_hooks_rows_are_lost(tmp_path: Path) -> None:
     for number in range(TRIES):
         seen = outcome(tmp_path / str(number), "both", hooks=False)
         if seen.is_damaged:
-            assert len(seen.acknowledged) > 500
+            assert seen.acknowledged
             return
     pytest.fail(f"{TRIES} times nothing was lost")

@@ -4,47 +4,17 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 import agent_store
 from agent_store import Entry, Store
 from agent_store.errors import HeadMoved, StoreClosed, TransactionConflict
+from threads import THREADS, check, together
 
-THREADS = 16
 EACH = 60
-Result = TypeVar("Result")
-
-
-def together(work: Callable[[int], Result], threads: int = THREADS) -> list[Result]:
-    """What `work(0)`, `work(1)` … return, each in a thread of its own, begun at the same moment."""
-    barrier = threading.Barrier(threads)
-
-    def begin(number: int) -> Result:
-        barrier.wait(timeout=30)
-        return work(number)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(begin, range(threads)))
-
-
-def check(store: Store, count: int) -> list[Entry]:
-    """All entries, once it is clear that they are `count` in an unbroken order."""
-    entries = list(store.entries())
-    assert [entry.position for entry in entries] == list(range(1, count + 1))
-    seqs = defaultdict(list)
-    for entry in entries:
-        seqs[entry.stream, entry.writer].append(entry.seq)
-    for found in seqs.values():
-        assert found == list(range(1, len(found) + 1))
-    verdict = store.verify()
-    assert verdict.holds, verdict.breaks
-    assert (verdict.entries, verdict.entries_hold, verdict.logs) == (count, count, len(seqs))
-    return entries
 
 
 def test_threads_append_to_one_log(store: Store) -> None:

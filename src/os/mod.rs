@@ -4,7 +4,8 @@
 //! - `descriptors`: what SQLite and we have open, and which description of each file bears its locks;
 //! - `locks`: SQLite's locks, put where no other library of the process can drop them;
 //! - `fork`: the gate that a fork waits at, and what a forked child lets go of;
-//! - `threads`: threads that borrow, which a forked child does not wait for.
+//! - `threads`: threads that borrow, which a forked child does not wait for;
+//! - `tickets`: a line of processes.
 #![allow(unsafe_code)]
 
 mod descriptors;
@@ -14,3 +15,4 @@ mod hooks;
 pub mod locks;
 mod sys;
 pub mod threads;
+pub mod tickets;

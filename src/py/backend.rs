@@ -220,6 +220,12 @@ impl Sqlite {
         .map(Findings)
     }
 
+    /// Copy the store to `path`, absolute; `progress(done, total)` counts each page twice, copied and verified.
+    #[pyo3(signature = (path, progress=None))]
+    fn backup(&self, py: Python<'_>, path: PathBuf, progress: Option<&Bound<'_, PyAny>>) -> PyResult<Findings> {
+        reporting(py, progress, |check, report| self.store.backup(&path, check, report)).map(Findings)
+    }
+
     /// `how`: current, bump, set, advance or reserve; the value after it.
     #[pyo3(signature = (key, how, n=0, tx=None))]
     fn advance(

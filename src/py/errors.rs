@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -121,6 +121,15 @@ fn exception(py: Python<'_>, error: Error) -> PyErr {
         Error::Unsupported(detail) => UnsupportedFormat::new_err(detail),
         Error::Closed => StoreClosed::new_err(()),
         Error::Forked => ForkedStore::new_err(()),
+        Error::File { path, error } => match error.raw_os_error() {
+            // Python has a class for each number.
+            Some(number) => {
+                let text = error.to_string();
+                let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+                PyOSError::new_err((number, text, path.into_os_string()))
+            }
+            None => BackendError::new_err(format!("{}: {error}", path.display())),
+        },
         Error::Invalid(detail) => PyValueError::new_err(detail),
         Error::Overflow(detail) => PyOverflowError::new_err(detail),
         Error::Stopped => BackendError::new_err("the call was stopped"),

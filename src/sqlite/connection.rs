@@ -33,11 +33,6 @@ const STATEMENTS: usize = 64;
 const WRITER_CACHE: i64 = 32_000;
 /// KiB, for each reading connection.
 const READER_CACHE: i64 = 4_000;
-/// Pages of the WAL at which a commit carries it into the file. That costs two syncs and a write of each page that it
-/// holds, however many commits wrote it: with SQLite's 1,000 it was a quarter of the time of bulk appends. Where each
-/// commit syncs, a WAL that grows is the dearer thing: until it is first carried over, each sync also writes its length.
-const WAL_PAGES: i64 = 4_000;
-const WAL_PAGES_SYNCED: i64 = 1_000;
 
 pub fn in_memory() -> Result<Own<Connection>> {
     locks::install();
@@ -109,12 +104,13 @@ fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience:
             path.display()
         )));
     }
-    let (synchronous, wal_pages) = match durability {
-        Durability::Full => ("full", WAL_PAGES_SYNCED),
-        Durability::Normal => ("normal", WAL_PAGES),
+    let synchronous = match durability {
+        Durability::Full => "full",
+        Durability::Normal => "normal",
     };
     conn.pragma_update(None, "synchronous", synchronous)?;
-    conn.pragma_update(None, "wal_autocheckpoint", wal_pages)?;
+    // Not inside a commit, which would wait for it: `wal` sees to that.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     if cfg!(target_os = "macos") && durability == Durability::Full {
         // fsync there does not reach the platter.
         conn.pragma_update(None, "fullfsync", true)?;

@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 
 use super::block::{self, By};
+use super::conn::Conn;
 use super::layout::Layout;
-use super::pool::Conn;
 use super::rows;
 use crate::checker::Checker;
 use crate::error::Result;

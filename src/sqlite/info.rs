@@ -1,9 +1,10 @@
 //! The facts of a store.
 
+use super::conn::Conn;
 use super::connection::Durability;
 use super::heads::last_position;
 use super::layout::{FORMAT, Layout};
-use super::pool::{Conn, Settings};
+use super::pool::Settings;
 use crate::error::Result;
 use crate::os::locks;
 

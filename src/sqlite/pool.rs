@@ -8,19 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
-
-use super::block::Block;
-use super::connection::snapshot;
-use super::connection::{self, Durability, Role};
+use super::conn::Conn;
+use super::connection::{self, Durability, Role, snapshot};
 use super::crate_layout;
-use super::heads::Heads;
-use super::index::Indexed;
 use super::layout::{self, Layout};
-use super::taker::Taker;
+use super::line::{End, Line, Waiter};
+use super::op::{Kept, Outcome};
 use super::wait::Patience;
+use super::wal::Wal;
 use crate::error::{Error, Result};
-use crate::os::fork::{self, Own};
+use crate::os::fork;
 
 /// Readers kept open when nobody uses them.
 const IDLE_READERS: usize = 4;
@@ -34,23 +31,9 @@ pub struct Settings {
     pub read_only: bool,
 }
 
-/// A connection, with what is remembered of the database on it.
-pub struct Conn {
-    pub sqlite: Own<Connection>,
-    pub blocks: Taker<Block>,
-    pub index: Taker<Indexed>,
-    pub heads: Heads,
-    pub layout: Layout,
-}
-
-impl Conn {
-    pub fn new(sqlite: Own<Connection>, layout: Layout) -> Result<Self> {
-        Ok(Self { blocks: Taker::of(&sqlite)?, index: Taker::of(&sqlite)?, sqlite, heads: Heads::default(), layout })
-    }
-}
-
 pub struct Pool {
     pub settings: Settings,
+    pub wal: Wal,
     pid: u32,
     reader_role: Role,
     slots: Mutex<Slots>,
@@ -64,8 +47,18 @@ struct Slots {
     readers: Vec<Conn>,
     lent: usize,
     closed: bool,
-    /// Threads that wait for a loan to end: a wake-up that nobody waits for is a system call for nothing.
-    waiting: usize,
+    /// Who waits for the writer; empty while it is here.
+    line: Line,
+    /// Threads that close the store and wait for loans to end: a wake-up that nobody waits for is a system call for nothing.
+    closing: usize,
+}
+
+/// What waiting for the writer came to.
+// It lives for a moment, on the stack.
+#[allow(clippy::large_enum_variant)]
+pub enum Turn {
+    Mine(Lease),
+    Done(Result<Outcome>),
 }
 
 /// A lent connection; dropping it gives it back, and in a forked child leaves it to the parent.
@@ -86,6 +79,7 @@ impl Pool {
             role
         };
         Arc::new(Self {
+            wal: Wal::new(settings.durability),
             settings,
             pid: std::process::id(),
             reader_role,
@@ -128,26 +122,81 @@ impl Pool {
         Ok(())
     }
 
-    pub fn writer(self: &Arc<Self>, patience: &Patience<'_>) -> Result<Lease> {
+    /// The writing connection, if nobody has it.
+    fn try_writer(self: &Arc<Self>) -> Result<Option<Lease>> {
         self.guard()?;
         if self.settings.read_only {
             let path = self.settings.path.as_deref().map(|path| path.display().to_string());
             return Err(Error::ReadOnly(format!("{} was opened with read_only=True", path.unwrap_or_default())));
         }
         let mut slots = self.slots();
-        loop {
+        if slots.closed {
+            return Err(Error::Closed);
+        }
+        let conn = slots.writer.take();
+        slots.lent += usize::from(conn.is_some());
+        Ok(conn.map(|conn| self.lease(conn)))
+    }
+
+    fn lease(self: &Arc<Self>, conn: Conn) -> Lease {
+        Lease { pool: Arc::clone(self), conn: Some(conn), writer: true }
+    }
+
+    /// The writing connection, after those who came before.
+    pub fn writer(self: &Arc<Self>, patience: &Patience<'_>) -> Result<Lease> {
+        match self.turn(|| None, patience)? {
+            Turn::Mine(lease) => Ok(lease),
+            // Nobody writes for who hands nothing over: this is why it was sent away.
+            Turn::Done(result) => Err(result.err().unwrap_or(Error::Closed)),
+        }
+    }
+
+    /// The same, or what came of `op`, if it was handed over to another thread's transaction meanwhile.
+    pub fn turn(self: &Arc<Self>, op: impl FnOnce() -> Option<Kept>, patience: &Patience<'_>) -> Result<Turn> {
+        if let Some(lease) = self.try_writer()? {
+            return Ok(Turn::Mine(lease));
+        }
+        let waiter = Arc::new(Waiter::new(op()));
+        {
+            let mut slots = self.slots();
             if slots.closed {
                 return Err(Error::Closed);
             }
             if let Some(conn) = slots.writer.take() {
                 slots.lent += 1;
-                return Ok(Lease { pool: Arc::clone(self), conn: Some(conn), writer: true });
+                return Ok(Turn::Mine(self.lease(conn)));
             }
-            drop(slots); // `left` may ask Python, which must find no lock of ours held.
-            let left = patience.left("another thread's write or transaction in this store")?;
-            self.wait(left, |slots| slots.writer.is_none());
-            slots = self.slots();
+            slots.line.join(Arc::clone(&waiter));
         }
+        let error = loop {
+            let left = match patience.left("other threads' writes or transactions in this store") {
+                Ok(left) => left,
+                Err(error) => break error,
+            };
+            if let Some(end) = waiter.nap(left) {
+                return Ok(self.ended(end));
+            }
+        };
+        if self.slots().line.leave(&waiter) {
+            return Err(error);
+        }
+        // It is being written, or is about to be lent to: neither waits for anybody.
+        match self.ended(waiter.wait()) {
+            Turn::Done(result) if !matches!(error, Error::Stopped) => Ok(Turn::Done(result)),
+            _ => Err(error),
+        }
+    }
+
+    fn ended(self: &Arc<Self>, end: End) -> Turn {
+        match end {
+            End::Lent(conn) => Turn::Mine(self.lease(conn)),
+            End::Done(result) => Turn::Done(result),
+        }
+    }
+
+    /// Those who wait with a small write: whoever takes them tells each what came of it.
+    pub fn take_group(&self, taken: usize) -> Vec<Arc<Waiter>> {
+        self.slots().line.take_small(taken)
     }
 
     pub fn reader(self: &Arc<Self>, patience: &Patience<'_>) -> Result<Lease> {
@@ -178,18 +227,6 @@ impl Pool {
         Ok(lease)
     }
 
-    /// Until a loan ends, at most for `left`, if there is something to wait for.
-    fn wait(&self, left: Duration, for_something: impl FnOnce(&Slots) -> bool) {
-        fork::outside(|| {
-            let mut slots = self.slots();
-            if for_something(&slots) {
-                slots.waiting += 1;
-                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
-                slots.waiting -= 1;
-            }
-        });
-    }
-
     /// Close what is not lent; loans are closed when they come back.
     pub fn shut(&self) {
         if self.guard().is_err() {
@@ -198,7 +235,9 @@ impl Pool {
         let mut slots = self.slots();
         slots.closed = true;
         let (writer, readers) = (slots.writer.take(), std::mem::take(&mut slots.readers));
+        let line = std::mem::take(&mut slots.line);
         drop(slots);
+        line.close();
         // The writer last: the last connection to go carries the WAL into the file.
         drop(readers);
         drop(writer);
@@ -214,8 +253,20 @@ impl Pool {
                 return Ok(());
             }
             let left = patience.left("calls of other threads that still use this store")?;
-            self.wait(left, |slots| slots.lent > 0);
+            self.wait(left);
         }
+    }
+
+    /// Until the last loan ends, at most for `left`.
+    fn wait(&self, left: Duration) {
+        fork::outside(|| {
+            let mut slots = self.slots();
+            if slots.lent > 0 {
+                slots.closing += 1;
+                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
+                slots.closing -= 1;
+            }
+        });
     }
 }
 
@@ -227,27 +278,35 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let conn = self.conn.take();
         if self.pool.guard().is_err() {
             return;
         }
         let mut slots = self.pool.slots();
+        // From hand to hand: what is put down between two turns goes to whoever is quickest, again and again.
+        if self.writer
+            && !slots.closed
+            && let Some(next) = slots.line.next()
+            && let Some(conn) = self.conn.take()
+        {
+            drop(slots);
+            next.end(End::Lent(conn));
+            return;
+        }
         slots.lent -= 1;
-        let surplus = if slots.closed {
-            conn
+        let mut surplus = None;
+        if slots.closed {
+            surplus = self.conn.take();
         } else if self.writer {
-            slots.writer = conn;
-            None
+            slots.writer = self.conn.take();
         } else if slots.readers.len() < IDLE_READERS {
-            slots.readers.extend(conn);
-            None
+            slots.readers.extend(self.conn.take());
         } else {
-            conn
-        };
-        let waiting = slots.waiting > 0;
+            surplus = self.conn.take();
+        }
+        let closing = slots.closing > 0;
         drop(slots);
         drop(surplus);
-        if waiting {
+        if closing {
             self.pool.freed.notify_all();
         }
     }

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::pool::{Conn, Lease, Pool};
+use super::conn::Conn;
+use super::pool::{Lease, Pool};
 use super::wait::Patience;
 use crate::error::{Error, Result};
 use crate::os::fork;
-
-const WRITE_LOCK: &str = "the write lock of the file, held by another connection";
 
 fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute(()).map(drop)
@@ -19,20 +18,22 @@ fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
 /// Take the write lock of the store and of the file.
 pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
     let mut lease = pool.writer(patience)?;
-    pool.check_healthy()?;
-    let conn = lease.conn()?;
-    patience.retry(WRITE_LOCK, || run(&conn.sqlite, "BEGIN IMMEDIATE"))?;
-    // Only now: what others committed before we had the lock is to be seen.
-    if let Err(error) = conn.heads.refresh(&conn.sqlite) {
-        rollback(conn);
-        return Err(error);
-    }
+    begin_on(pool, lease.conn()?, patience)?;
     Ok(lease)
 }
 
-pub fn commit(pool: &Pool, conn: &mut Conn) -> Result<()> {
+/// The same, by who has the store's already.
+pub fn begin_on(pool: &Pool, conn: &mut Conn, patience: &Patience<'_>) -> Result<()> {
+    pool.check_healthy()?;
+    conn.queue.enter(patience, || run(&conn.sqlite, "BEGIN IMMEDIATE"))?;
+    // Only now: what others committed before we had the lock is to be seen.
+    conn.heads.refresh(&conn.sqlite).inspect_err(|_| rollback(conn))
+}
+
+pub fn commit(pool: &Arc<Pool>, conn: &mut Conn) -> Result<()> {
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
         conn.heads.committed(&conn.sqlite);
+        pool.wal.committed(pool, conn.pages.count());
         return Ok(());
     };
     let unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::conn::Conn;
 use super::connection::snapshot;
 use super::feed::{Order, feed};
 use super::layout::{self, Layout};
-use super::pool::Conn;
 use super::refuse::refuse;
 use super::turn::Turn;
 use super::wait::Patience;

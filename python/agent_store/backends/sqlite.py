@@ -42,6 +42,28 @@ def open(
     return opened
 
 
+def place(target: str | os.PathLike[str]) -> str:
+    """Where a new file is to be made, looked at before anything is done."""
+    if os.fspath(target) == ":memory:":
+        raise ValueError("a backup is a file, and ':memory:' is none")
+    path = _path(target)
+    folder = os.path.dirname(path)  # noqa: PTH120
+    mode = _mode(folder)
+    if mode is None:
+        raise FileNotFoundError(errno.ENOENT, "the directory that the backup is to be in does not exist", folder)
+    if not stat.S_ISDIR(mode):
+        raise NotADirectoryError(errno.ENOTDIR, "the backup is to be in it, and it is no directory", folder)
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, "this user may make no file in the directory", folder)
+    if os.path.isdir(path):  # noqa: PTH112
+        raise IsADirectoryError(errno.EISDIR, "a backup is a file and this is a directory", path)
+    # What lies beside a database under these names SQLite takes for a part of it.
+    for there in (path, f"{path}-wal", f"{path}-journal"):
+        if os.path.lexists(there):
+            raise FileExistsError(errno.EEXIST, "a backup writes over nothing, and this is there already", there)
+    return path
+
+
 def _path(target: str | os.PathLike[str]) -> str:
     text = os.fspath(target)
     if not isinstance(text, str):
