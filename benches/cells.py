@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import agent_store
-from agent_store import Store
+from agent_store import Store, _core
 from agent_store.store import Durability
 from by_hand import ByHand, Row, ready
 from pairs import Pair, Work
@@ -182,6 +182,23 @@ append_one_full = appending("full", of_one, one_by_one, one_by_hand)
 
 
 @contextmanager
+def append_hooked(folder: Path, rows: int) -> Iterator[Pair]:
+    """Against ourselves with the locks that SQLite takes by itself. Which they are is a matter of each open file."""
+    plain = of_one(rows)
+
+    @contextmanager
+    def side(name: str, hooks: bool) -> Iterator[Work]:
+        before = _core._options(hooks=hooks)
+        try:
+            with new_store(folder / name, "normal") as store:
+                yield one_by_one(store, plain)
+        finally:
+            _core._options(**before)
+
+    yield Pair(lambda: side("ours.db", hooks=True), lambda: side("floor.db", hooks=False))
+
+
+@contextmanager
 def verify_log(folder: Path, rows: int) -> Iterator[Pair]:
     with filled(folder, of_one(rows)) as (store, by_hand):
         log = store.log(STREAM, writer(0))
@@ -226,6 +243,7 @@ CELLS = (
     Cell("append_many to 1,000 writers in turn, normal", 2.2, append_in_turn, rows=200_000),
     Cell("append one by one, normal", 1.1, append_one_normal, rows=20_000, crate=("append_one", "normal")),
     Cell("append one by one, full", 0.97, append_one_full, rows=8_000, crate=("append_one", "full"), durable=True),
+    Cell("append one by one, normal, locks that others cannot drop", 0.97, append_hooked, rows=20_000, rounds=9),
     Cell("verify one chain, one core", 2.5, verify_log, cores=1, files="chain", crate=("verify", "normal")),
     Cell("verify one chain, two cores", 4.2, verify_log, cores=2, files="chain"),
     Cell("verify a store of 1,000 writers, one core", 2.3, verify_store, cores=1, files="turns"),

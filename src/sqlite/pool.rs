@@ -177,6 +177,7 @@ impl Pool {
                 return Ok(self.ended(end));
             }
         };
+        self.guard()?; // It may be the child of a fork.
         if self.slots().line.leave(&waiter) {
             return Err(error);
         }

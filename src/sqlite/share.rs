@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::rows;
 use super::via::Via;
@@ -75,12 +75,15 @@ fn share(
     fork::outside(|| {
         beside(workers.into_iter(), || {
             let mut failure = None;
+            let mut asked = Instant::now();
             loop {
-                let step = match receive.recv_timeout(ASK) {
+                let step = match receive.recv_timeout(ASK.saturating_sub(asked.elapsed())) {
                     Ok(Ok((place, done))) if failure.is_none() => fork::inside(|| joined.add(place, done)),
                     Ok(done) => done.map(|_| ()),
-                    Err(RecvTimeoutError::Timeout) if failure.is_none() => progress(),
-                    Err(RecvTimeoutError::Timeout) => Ok(()),
+                    Err(RecvTimeoutError::Timeout) => {
+                        asked = Instant::now();
+                        if failure.is_none() { progress() } else { Ok(()) }
+                    }
                     Err(RecvTimeoutError::Disconnected) => break,
                 };
                 match step {
