@@ -30,6 +30,10 @@ pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
 }
 
 pub fn commit(pool: &Pool, conn: &mut Conn) -> Result<()> {
+    if let Err(error) = conn.heads.before_commit(&conn.sqlite) {
+        rollback(conn);
+        return Err(error);
+    }
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
         conn.heads.committed(&conn.sqlite);
         return Ok(());
