@@ -1,9 +1,12 @@
 //! Switches for tests and benches: "without" in a measurement means with the switch off.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Group commit, and the queue of processes before the write lock.
 pub static QUEUE: Switch = Switch(AtomicBool::new(true));
+
+/// Pages at which the WAL is carried into the file; 0 is what the durability asks for.
+pub static WAL_PAGES: AtomicI32 = AtomicI32::new(0);
 
 pub struct Switch(AtomicBool);
 

@@ -6,6 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::wait::Patience;
+use super::wal;
 use crate::error::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +32,6 @@ const STATEMENTS: usize = 64;
 const WRITER_CACHE: i64 = 32_000;
 /// KiB, for each reading connection.
 const READER_CACHE: i64 = 4_000;
-/// Pages of the WAL at which a commit carries it into the file. That costs two syncs and a write of each page that it
-/// holds, however many commits wrote it: with SQLite's 1,000 it was a quarter of the time of bulk appends. Where each
-/// commit syncs, a WAL that grows is the dearer thing: until it is first carried over, each sync also writes its length.
-const WAL_PAGES: i64 = 4_000;
-const WAL_PAGES_SYNCED: i64 = 1_000;
 
 pub fn in_memory() -> Result<Connection> {
     let conn =
@@ -87,6 +83,8 @@ fn harden(conn: &Connection, role: Role) -> rusqlite::Result<()> {
     let cache = if role == Role::Writer { WRITER_CACHE } else { READER_CACHE };
     conn.pragma_update(None, "cache_size", -cache)?;
     if role == Role::Reader {
+        // The writer knows whether the WAL may be carried into the file.
+        wal::keep(conn, true)?;
         // The roles below it have no write access to the file, and make temporary tables to read the crate's layout.
         conn.pragma_update(None, "query_only", true)?;
     }
@@ -95,8 +93,13 @@ fn harden(conn: &Connection, role: Role) -> rusqlite::Result<()> {
 
 fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience: &Patience<'_>) -> Result<()> {
     // Two processes that make the file at the same moment: one of them is told busy here.
-    let mode: String = patience.retry("the switch to write-ahead logging", || {
-        conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+    let mode = patience.retry("the switch to write-ahead logging", || {
+        let mut switch = conn.prepare("PRAGMA main.journal_mode = wal")?;
+        let mut rows = switch.query(())?;
+        let mode = rows.next()?.map_or(Ok(String::new()), |row| row.get(0))?;
+        // It says what will be, and commits that only when there is nothing more to say.
+        while rows.next()?.is_some() {}
+        Ok(mode)
     })?;
     if mode != "wal" {
         return Err(Error::Backend(format!(
@@ -104,12 +107,11 @@ fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience:
             path.display()
         )));
     }
-    let (synchronous, wal_pages) = match durability {
-        Durability::Full => ("full", WAL_PAGES_SYNCED),
-        Durability::Normal => ("normal", WAL_PAGES),
+    let synchronous = match durability {
+        Durability::Full => "full",
+        Durability::Normal => "normal",
     };
     conn.pragma_update(None, "synchronous", synchronous)?;
-    conn.pragma_update(None, "wal_autocheckpoint", wal_pages)?;
     if cfg!(target_os = "macos") && durability == Durability::Full {
         // fsync there does not reach the platter.
         conn.pragma_update(None, "fullfsync", true)?;

@@ -27,6 +27,7 @@ mod turn;
 mod upgrade;
 mod via;
 mod wait;
+mod wal;
 mod work;
 
 use std::sync::Arc;

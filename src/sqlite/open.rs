@@ -10,6 +10,7 @@ use super::pool::{Conn, Settings};
 use super::turn;
 use super::upgrade;
 use super::wait::Patience;
+use super::wal::Wal;
 use crate::error::{Error, Result};
 
 pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Result<(Conn, Role)> {
@@ -48,13 +49,15 @@ pub fn to_write(
     progress: upgrade::Progress<'_>,
 ) -> Result<Conn> {
     long_enough(path)?;
-    let (sqlite, mut layout) = patience.repeat(|| {
-        let sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
+    let (sqlite, mut layout, wal) = patience.repeat(|| {
+        let mut sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
         let layout = layout::detect(&sqlite, patience)?;
-        Ok((sqlite, layout))
+        let wal = Wal::of(&mut sqlite)?;
+        Ok((sqlite, layout, wal))
     })?;
     if layout == Layout::Nothing {
         patience.retry("the write lock of the file", || sqlite.execute_batch("BEGIN IMMEDIATE"))?;
+        wal.before_write(&sqlite)?;
         // Another process may have made the store meanwhile.
         layout = layout::detect(&sqlite, patience)?;
         if layout == Layout::Nothing {
@@ -63,7 +66,7 @@ pub fn to_write(
         }
         sqlite.execute_batch("COMMIT")?;
     }
-    let mut conn = Conn::new(sqlite, layout)?;
+    let mut conn = Conn { wal, ..Conn::new(sqlite, layout)? };
     if layout == Layout::Crate {
         upgrade::run(&conn, path, patience, progress)?;
         conn.layout = Layout::Compact;

@@ -18,6 +18,7 @@ use super::index::Indexed;
 use super::layout::{self, Layout};
 use super::taker::Taker;
 use super::wait::Patience;
+use super::wal::Wal;
 use crate::error::{Error, Result};
 
 /// Readers kept open when nobody uses them.
@@ -38,12 +39,20 @@ pub struct Conn {
     pub blocks: Taker<Block>,
     pub index: Taker<Indexed>,
     pub heads: Heads,
+    pub wal: Wal,
     pub layout: Layout,
 }
 
 impl Conn {
     pub fn new(sqlite: Connection, layout: Layout) -> Result<Self> {
-        Ok(Self { blocks: Taker::of(&sqlite)?, index: Taker::of(&sqlite)?, sqlite, heads: Heads::default(), layout })
+        Ok(Self {
+            blocks: Taker::of(&sqlite)?,
+            index: Taker::of(&sqlite)?,
+            sqlite,
+            heads: Heads::default(),
+            wal: Wal::default(),
+            layout,
+        })
     }
 }
 
@@ -121,7 +130,7 @@ impl Pool {
     pub fn check_healthy(&self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Backend(
-                "an earlier commit failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
+                "a sync failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
             ));
         }
         Ok(())

@@ -22,7 +22,7 @@ pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
     let conn = lease.conn()?;
     patience.retry(WRITE_LOCK, || run(&conn.sqlite, "BEGIN IMMEDIATE"))?;
     // Only now: what others committed before we had the lock is to be seen.
-    if let Err(error) = conn.heads.refresh(&conn.sqlite) {
+    if let Err(error) = conn.wal.before_write(&conn.sqlite).and_then(|()| conn.heads.refresh(&conn.sqlite)) {
         rollback(conn);
         return Err(error);
     }
@@ -36,6 +36,7 @@ pub fn commit(pool: &Pool, conn: &mut Conn) -> Result<()> {
     }
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
         conn.heads.committed(&conn.sqlite);
+        conn.wal.after_commit(&conn.sqlite, pool);
         return Ok(());
     };
     let unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
@@ -45,7 +46,7 @@ pub fn commit(pool: &Pool, conn: &mut Conn) -> Result<()> {
         return Err(error.into());
     }
     // The commit may stand in the WAL although its sync failed, and a later sync that succeeds proves nothing about it.
-    pool.fail();
+    conn.wal.failed(&conn.sqlite, pool);
     Err(Error::OutcomeUnknown { detail: error.to_string(), heads, count })
 }
 

@@ -6,7 +6,7 @@ use _core::chain::{self, Hash};
 use _core::error::Error;
 use _core::sqlite::{Reading, Select, Store};
 
-use super::session::{Fate, Log, Session, unheard};
+use super::session::{Fate, Log, Session, UNHEARD};
 
 /// An entry as it reads.
 struct Found {
@@ -25,11 +25,11 @@ impl Session {
     /// Compare the store, opened anew, with the account; what is there is from now on the account.
     pub fn check(&mut self, lost: Lost) -> Result<(), Error> {
         let store = self.store.as_ref().unwrap();
-        let findings = store.verify(None, &unheard, &mut |_, _| Ok(()))?;
+        let findings = store.verify(None, UNHEARD, &mut |_, _| Ok(()))?;
         assert_eq!(findings.breaks_total, 0, "{:?}", findings.breaks);
         let mut heads = HashMap::new();
         let found = entries(store, &mut heads)?;
-        let counters: HashMap<String, i64> = store.generations(None, &unheard)?.into_iter().collect();
+        let counters: HashMap<String, i64> = store.generations(None, UNHEARD)?.into_iter().collect();
         assert!(!counters.contains_key("never"));
         let mut rest = found.as_slice();
         let mut gone = None;
@@ -71,7 +71,7 @@ fn entries(store: &Store, heads: &mut HashMap<(String, String), (i64, Hash)>) ->
     let mut reading = Reading::new(everything);
     let mut found = Vec::new();
     loop {
-        let page = store.read(&mut reading, 512, None, &unheard)?;
+        let page = store.read(&mut reading, 512, None, UNHEARD)?;
         if page.rows.is_empty() {
             return Ok(found);
         }
