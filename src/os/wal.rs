@@ -16,9 +16,33 @@ const PAGE_SIZE: std::ops::Range<usize> = 8..12;
 const SALTS: std::ops::Range<usize> = 16..24;
 const FRAME_SALTS: std::ops::Range<usize> = 8..16;
 
+/// Whether there is a log that is not empty.
+pub fn is_written(conn: &Connection) -> rusqlite::Result<bool> {
+    match File::of(conn, ffi::SQLITE_FCNTL_JOURNAL_POINTER)? {
+        Some(file) => file.read(&mut [0], 0),
+        None => Ok(false),
+    }
+}
+
+/// Whether no other connection, of any program, has the database open; to be called outside of transactions. Who opens it
+/// in this very moment is told that it is busy, as when the last connection closes it.
+pub fn is_alone(conn: &Connection) -> rusqlite::Result<bool> {
+    let Some(file) = File::of(conn, ffi::SQLITE_FCNTL_FILE_POINTER)? else { return Ok(false) };
+    let (Some(lock), Some(unlock)) = (file.1.xLock, file.1.xUnlock) else { return Ok(false) };
+    // SAFETY: the file is open while the connection is, which holds a shared lock of it as long as its log is open, and
+    // has it again afterwards.
+    unsafe {
+        match lock(file.0, ffi::SQLITE_LOCK_EXCLUSIVE) {
+            ffi::SQLITE_OK => check(unlock(file.0, ffi::SQLITE_LOCK_SHARED)).map(|()| true),
+            ffi::SQLITE_BUSY => Ok(false),
+            code => Err(error(code)),
+        }
+    }
+}
+
 /// To be called with the write lock held: nobody else then writes to the log.
 pub fn write_again(conn: &Connection) -> rusqlite::Result<()> {
-    let Some(file) = File::of(conn)? else { return Ok(()) };
+    let Some(file) = File::of(conn, ffi::SQLITE_FCNTL_JOURNAL_POINTER)? else { return Ok(()) };
     let mut header = [0; HEADER];
     if !file.read(&mut header, 0)? {
         return Ok(());
@@ -38,17 +62,21 @@ pub fn write_again(conn: &Connection) -> rusqlite::Result<()> {
     file.sync()
 }
 
+pub fn sync(conn: &Connection) -> rusqlite::Result<()> {
+    File::of(conn, ffi::SQLITE_FCNTL_JOURNAL_POINTER)?.map_or(Ok(()), |file| file.sync())
+}
+
 struct File(*mut ffi::sqlite3_file, ffi::sqlite3_io_methods);
 
 impl File {
-    /// `None` where SQLite has no log open.
-    fn of(conn: &Connection) -> rusqlite::Result<Option<Self>> {
+    /// `None` where SQLite has no such file open.
+    fn of(conn: &Connection, which: c_int) -> rusqlite::Result<Option<Self>> {
         let mut file: *mut ffi::sqlite3_file = null_mut();
-        // SAFETY: the handle is that of an open connection, which is borrowed meanwhile; this file control puts a pointer
-        // to the log's file where it is told, and nothing else. The methods are SQLite's own table, of version 1 at least.
+        // SAFETY: the handle is that of an open connection, which is borrowed meanwhile; these file controls put a pointer
+        // to the file where they are told, and do nothing else. The methods are a table of the driver, version 1 at least.
         unsafe {
             let out = (&raw mut file).cast();
-            check(ffi::sqlite3_file_control(conn.handle(), c"main".as_ptr(), ffi::SQLITE_FCNTL_JOURNAL_POINTER, out))?;
+            check(ffi::sqlite3_file_control(conn.handle(), c"main".as_ptr(), which, out))?;
             match file.as_ref().and_then(|file| file.pMethods.as_ref()) {
                 Some(methods) => Ok(Some(Self(file, *methods))),
                 None => Ok(None),

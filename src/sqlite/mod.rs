@@ -8,6 +8,7 @@ mod crate_layout;
 mod feed;
 mod generation;
 mod heads;
+mod identity;
 mod index;
 mod info;
 mod layout;
@@ -48,6 +49,7 @@ pub use transaction::Transaction;
 pub use wait::Check;
 
 use connection::Role;
+use identity::Identity;
 use layout::Layout;
 use pool::{Conn, Pool};
 use statement::Way;
@@ -75,7 +77,11 @@ impl Store {
             Some(path) if settings.read_only => open::to_read(path, &settings, &patience)?,
             Some(path) => (open::to_write(path, &settings, &mut patience, progress)?, Role::Writer),
         };
-        Ok(Self { pool: Pool::new(settings, conn, role), timeout })
+        let identity = match settings.path.as_deref() {
+            Some(path) => Identity::of(&conn.sqlite, path)?,
+            None => Identity::default(),
+        };
+        Ok(Self { pool: Pool::new(settings, conn, role, identity), timeout })
     }
 
     pub fn close(&self, check: Check<'_>) -> Result<()> {

@@ -76,10 +76,14 @@ pub fn to_write(
     Ok(conn)
 }
 
-/// SQLite takes a file too short for a page for an empty one, and would write over it.
+/// SQLite takes a file too short for a page for an empty one, and would write over it. Beside an empty one it removes the
+/// WAL, in which all may be that is left of a file that was cut off: what makes a database in the first place does not
+/// leave it empty beside a WAL.
 fn long_enough(path: &Path) -> Result<()> {
-    if std::fs::metadata(path).is_ok_and(|file| (1..512).contains(&file.len())) {
-        return Err(Error::Corrupt(format!("{} is no database: it is too short for one", path.display())));
-    }
-    Ok(())
+    let detail = match std::fs::metadata(path) {
+        Ok(file) if (1..512).contains(&file.len()) => "is no database: it is too short for one",
+        Ok(file) if file.len() == 0 && has_wal(path) => "was cut off: it is empty, and its write-ahead log is not",
+        _ => return Ok(()),
+    };
+    Err(Error::Corrupt(format!("{} {detail}", path.display())))
 }

@@ -14,6 +14,7 @@ use super::connection::snapshot;
 use super::connection::{self, Durability, Role};
 use super::crate_layout;
 use super::heads::Heads;
+use super::identity::Identity;
 use super::index::Indexed;
 use super::layout::{self, Layout};
 use super::taker::Taker;
@@ -58,6 +59,7 @@ impl Conn {
 
 pub struct Pool {
     pub settings: Settings,
+    pub identity: Identity,
     pid: u32,
     reader_role: Role,
     slots: Mutex<Slots>,
@@ -84,7 +86,7 @@ pub struct Lease {
 }
 
 impl Pool {
-    pub fn new(settings: Settings, first: Conn, role: Role) -> Arc<Self> {
+    pub fn new(settings: Settings, first: Conn, role: Role, identity: Identity) -> Arc<Self> {
         let mut slots = Slots::default();
         let reader_role = if role == Role::Writer {
             slots.writer = Some(first);
@@ -95,6 +97,7 @@ impl Pool {
         };
         Arc::new(Self {
             settings,
+            identity,
             pid: std::process::id(),
             reader_role,
             slots: Mutex::new(slots),
@@ -181,6 +184,7 @@ impl Pool {
             lease.conn = Some(patience.repeat(|| {
                 let sqlite = connection::open(path, self.reader_role, self.settings.durability, patience)?;
                 let layout = layout::detect(&sqlite, patience)?;
+                self.identity.check_new(&sqlite)?;
                 if layout == Layout::Crate {
                     snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
                 }

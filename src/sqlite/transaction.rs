@@ -19,7 +19,9 @@ fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
 pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
     let mut lease = pool.writer(patience)?;
     pool.check_healthy()?;
+    pool.identity.check(patience)?;
     let conn = lease.conn()?;
+    conn.wal.before_begin(&conn.sqlite)?;
     patience.retry(WRITE_LOCK, || run(&conn.sqlite, "BEGIN IMMEDIATE"))?;
     // Only now: what others committed before we had the lock is to be seen.
     if let Err(error) = conn.wal.before_write(&conn.sqlite).and_then(|()| conn.heads.refresh(&conn.sqlite)) {
@@ -30,7 +32,7 @@ pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
 }
 
 pub fn commit(pool: &Pool, conn: &mut Conn) -> Result<()> {
-    if let Err(error) = conn.heads.before_commit(&conn.sqlite) {
+    if let Err(error) = pool.identity.check_still().and_then(|()| conn.heads.before_commit(&conn.sqlite)) {
         rollback(conn);
         return Err(error);
     }

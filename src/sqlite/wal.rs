@@ -3,8 +3,10 @@
 //!
 //! What SQLite reads in the log may not be on the disk, if a sync of it failed and the program ended. A commit after it
 //! would be synced, and gone all the same with the next power cut, as what stands before it in the log is missing; and a
-//! carry from it that the power cut interrupts would leave a file that nothing can repair. So before its first write a
-//! store writes the log over itself and syncs it. A store whose own carry fails writes no more.
+//! carry from it that the power cut interrupts would leave a file that nothing can repair. So the first store to open a
+//! file writes the log over itself and syncs it, then carries it into the file and begins a new one: a file system may
+//! have given up the very blocks. Where others have the file open, who would all wait, the log is only written over itself,
+//! before the first write. A store whose own carry was not synced writes no more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -43,36 +45,58 @@ impl Wal {
             told.store(pages, Ordering::Relaxed);
             Ok(())
         }))?;
-        let left: i32 = conn.query_row("PRAGMA main.wal_checkpoint(NOOP)", (), |row| row.get(1))?;
-        keep(conn, left > 0)?;
-        let wal = Self { unsure: AtomicBool::new(left > 0), pages };
-        if left > 0 {
-            wal.at_once(conn)?;
+        let wal = Self { unsure: AtomicBool::new(false), pages };
+        if os::wal::is_written(conn)? {
+            wal.doubt(conn)?;
+            // What fails here fails again before the first write, and is said then: to read needs none of it.
+            let _ = wal.settle(conn);
         }
         Ok(wal)
     }
 
-    /// Unless another writes just now: the first write will see to it.
-    fn at_once(&self, conn: &Connection) -> Result<()> {
+    /// Write the log again, carry it into the file, and begin a new one, if nobody else has the file open.
+    fn settle(&self, conn: &Connection) -> rusqlite::Result<()> {
+        if !os::wal::is_alone(conn)? {
+            let left: i32 = conn.query_row("PRAGMA main.wal_checkpoint(NOOP)", (), |row| row.get(1))?;
+            return if left > 0 { Ok(()) } else { self.trust(conn) };
+        }
         match conn.execute_batch("BEGIN IMMEDIATE") {
             Err(error) if is_busy(&error) => return Ok(()),
             other => other?,
         }
-        let result = self.before_write(conn);
+        let written = os::wal::write_again(conn);
         conn.execute_batch("ROLLBACK")?;
-        result
+        written?;
+        let busy: bool = conn.query_row("PRAGMA main.wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        if busy {
+            return Ok(());
+        }
+        // SQLite need not: where all of the log is on the disk, it does no harm if it comes back.
+        os::wal::sync(conn)?;
+        self.trust(conn)
+    }
+
+    /// To be called before a write transaction begins.
+    pub fn before_begin(&self, conn: &Connection) -> Result<()> {
+        if self.unsure.load(Ordering::Relaxed) { self.settle(conn).map_err(left_undone) } else { Ok(()) }
     }
 
     /// To be called in a write transaction before it writes.
     pub fn before_write(&self, conn: &Connection) -> Result<()> {
         if self.unsure.load(Ordering::Relaxed) {
-            os::wal::write_again(conn).map_err(|error| {
-                Error::Backend(format!("{error}: what an earlier program wrote could not be brought to the disk"))
-            })?;
-            keep(conn, false)?;
-            self.unsure.store(false, Ordering::Relaxed);
+            os::wal::write_again(conn).and_then(|()| self.trust(conn)).map_err(left_undone)?;
         }
         Ok(())
+    }
+
+    fn doubt(&self, conn: &Connection) -> rusqlite::Result<()> {
+        self.unsure.store(true, Ordering::Relaxed);
+        keep(conn, true)
+    }
+
+    fn trust(&self, conn: &Connection) -> rusqlite::Result<()> {
+        self.unsure.store(false, Ordering::Relaxed);
+        keep(conn, false)
     }
 
     /// Carry the WAL into the file if it is long enough; to be called after a commit, which stands whatever comes of it.
@@ -93,10 +117,16 @@ impl Wal {
 
     /// A sync failed, or may have.
     pub fn failed(&self, conn: &Connection, pool: &Pool) {
-        self.unsure.store(true, Ordering::Relaxed);
-        let _ = keep(conn, true);
+        let _ = self.doubt(conn);
         pool.fail();
     }
+}
+
+fn left_undone(error: rusqlite::Error) -> Error {
+    if is_busy(&error) {
+        return error.into();
+    }
+    Error::Backend(format!("{error}: what an earlier program wrote could not be brought to the disk"))
 }
 
 fn carry(conn: &Connection) -> rusqlite::Result<()> {

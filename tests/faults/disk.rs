@@ -47,6 +47,10 @@ pub struct State {
     /// What was opened before a cut or a kill is dead.
     pub era: usize,
     on: bool,
+    /// A failed sync gives up new pages of the WAL.
+    gives_up: bool,
+    /// The power does not go now.
+    held: bool,
     pub failed: usize,
 }
 
@@ -72,6 +76,8 @@ impl Disk {
             cut_at: None,
             era: 0,
             on: true,
+            gives_up: false,
+            held: false,
             failed: 0,
         })))
     }
@@ -105,6 +111,16 @@ impl Disk {
     /// The power goes within change `at`, counted from the first.
     pub fn cut_at(&self, at: usize) {
         self.state().cut_at = Some(at);
+    }
+
+    /// The disk gives up what it could not sync, where that was new, and what makes that good again is not cut.
+    pub fn give_up(&self) {
+        self.state().gives_up = true;
+    }
+
+    pub fn hold(&self, held: bool) {
+        let mut state = self.state();
+        state.held = held && state.gives_up;
     }
 
     /// All programs are gone, as if killed; what they wrote is seen by the next.
@@ -143,7 +159,7 @@ impl State {
             return Err(ffi::SQLITE_IOERR);
         }
         if matches!(call, Call::Write | Call::Truncate | Call::Sync | Call::Delete) {
-            if self.cut_at == Some(self.changes) {
+            if !self.held && self.cut_at.is_some_and(|at| at <= self.changes) {
                 self.on = false;
                 return Err(ffi::SQLITE_IOERR);
             }
@@ -164,7 +180,8 @@ impl State {
     /// Some of what was to be synced is on the disk, and nobody will be told again which.
     pub fn fail_to_sync(&mut self, file: usize) {
         let luck = Luck { sectors: self.chance.pick(&[0, 500, 900]), newest: self.chance.in_thousand(500) };
-        self.files[file].fail_to_sync(luck, &mut self.chance);
+        let log = self.names.iter().any(|(name, entry)| name.ends_with("-wal") && entry.now == Some(file));
+        self.files[file].fail_to_sync(luck, self.gives_up && log, &mut self.chance);
     }
 
     pub fn is_dead(&self, era: usize) -> bool {

@@ -8,9 +8,10 @@
 //! SQLite calls a powersafe overwrite, which its own driver for Unix takes for granted too.
 //!
 //! A sync that fails takes the marks off all the same, as Linux does: some of the sectors are on the disk, the others
-//! are not, programs see them nevertheless, and the next sync has nothing to write.
+//! are not, programs see them nevertheless, and the next sync has nothing to write. It may also have given up pages that
+//! were new, as ext4 does: these never come to the disk, however often they are written, until the file is truncated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::chance::Chance;
 
@@ -29,6 +30,8 @@ pub struct File {
     marked: BTreeMap<usize, Vec<Vec<u8>>>,
     /// The lengths since the last sync.
     lengths: Vec<usize>,
+    /// New pages that a failed sync gave up.
+    given_up: BTreeSet<usize>,
 }
 
 /// What of the marked pages comes to the disk.
@@ -69,10 +72,11 @@ impl File {
     }
 
     pub fn truncate(&mut self, to: usize) {
-        let before = self.seen.len();
         resize(&mut self.seen, to);
         self.lengths.push(to);
-        self.mark(to.min(before), to.max(before));
+        // What is cut off is gone or as it was: nobody writes zeros there.
+        self.marked.retain(|page, _| page * PAGE < to);
+        self.given_up.retain(|page| page * PAGE < to);
     }
 
     fn mark(&mut self, from: usize, end: usize) {
@@ -84,8 +88,13 @@ impl File {
     }
 
     pub fn sync(&mut self) {
+        if let Some(&shortest) = self.lengths.iter().min() {
+            self.kept.truncate(shortest);
+        }
         for (page, versions) in std::mem::take(&mut self.marked) {
-            if let Some(newest) = versions.last() {
+            if let Some(newest) = versions.last()
+                && !self.given_up.contains(&page)
+            {
                 put(&mut self.kept, page * PAGE, newest);
             }
         }
@@ -93,7 +102,10 @@ impl File {
         resize(&mut self.kept, self.seen.len());
     }
 
-    pub fn fail_to_sync(&mut self, luck: Luck, chance: &mut Chance) {
+    pub fn fail_to_sync(&mut self, luck: Luck, gives_up: bool, chance: &mut Chance) {
+        if gives_up {
+            self.given_up.extend(self.marked.keys().filter(|page| *page * PAGE >= self.kept.len()));
+        }
         self.settle(luck, chance);
     }
 
@@ -101,6 +113,7 @@ impl File {
     pub fn lose_power(&mut self, luck: Luck, chance: &mut Chance) {
         self.settle(luck, chance);
         self.seen = self.kept.clone();
+        self.given_up.clear();
     }
 
     fn settle(&mut self, luck: Luck, chance: &mut Chance) {
@@ -112,6 +125,9 @@ impl File {
         }
         self.lengths.clear();
         for (page, versions) in std::mem::take(&mut self.marked) {
+            if self.given_up.contains(&page) {
+                continue;
+            }
             for at in (page * PAGE..(page + 1) * PAGE).step_by(SECTOR) {
                 let part = at % PAGE..at % PAGE + SECTOR;
                 let (mut there, mut came) = (None, 0);

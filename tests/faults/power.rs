@@ -41,6 +41,9 @@ fn cuts(durability: Durability, seed: u64, sync_fails: bool) {
     let _told = Told(seed);
     let mut session = Session::new(seed, durability);
     let mut chance = Chance::new(seed);
+    if sync_fails && chance.in_thousand(500) {
+        session.disk.give_up();
+    }
     let lost = if durability == Durability::Full { Lost::Nothing } else { Lost::Newest };
     for _ in 0..ON_ONE_DISK {
         let steps = chance.below(60);

@@ -81,7 +81,10 @@ impl Session {
         self.store = None;
         let settings =
             Settings { path: Some(self.directory.join("app.db")), durability: self.durability, read_only: false };
-        let store = Store::open(settings, Duration::from_secs(5), UNHEARD, &mut |_, _| Ok(()))?;
+        self.disk.hold(true);
+        let store = Store::open(settings, Duration::from_secs(5), UNHEARD, &mut |_, _| Ok(()));
+        self.disk.hold(false);
+        let store = store?;
         // So that little is written before pages leave the cache, and the WAL is carried into the file.
         _core::options::WAL_PAGES.store(25, Ordering::Relaxed);
         store.execute("PRAGMA cache_size = 10", &Params::Positional(Vec::new()), None, UNHEARD)?;
