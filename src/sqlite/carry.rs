@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::ffi::SQLITE_IOERR_FSYNC;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB};
 
@@ -17,6 +18,7 @@ use super::connection::Durability;
 use super::pool::Pool;
 use super::wait::Patience;
 use crate::error::{Error, Result};
+use crate::options;
 use crate::os::fork;
 
 /// Pages at which carrying over begins. It costs two syncs and a write of each page that the WAL holds, however many
@@ -25,7 +27,7 @@ use crate::os::fork;
 const PAGES: u32 = 4_000;
 const PAGES_SYNCED: u32 = 1_000;
 /// So many may be left for the turn of its own, which holds up writers.
-const REST: i32 = 200;
+const REST: u32 = 200;
 /// Passes beside the writers. Each leaves what was written during it.
 const PASSES: usize = 8;
 /// How long that turn may wait for other processes and for readers.
@@ -35,102 +37,92 @@ const NAPS: i32 = 100;
 /// How long to wait for the turn itself, and for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// When to carry over next.
-pub struct Wal {
-    limit: u32,
-    at: AtomicU32,
+/// Of one store.
+#[derive(Default)]
+pub struct Carrier {
+    /// Pages that a WAL had which could not start anew, because somebody reads or others write all the time.
+    stuck: AtomicU32,
     running: AtomicBool,
 }
 
-/// Pages in the WAL, as the last commit of a connection left it.
-#[derive(Default)]
-pub struct Pages(Arc<AtomicU32>);
-
-impl Pages {
-    pub fn of(conn: &mut Connection) -> rusqlite::Result<Self> {
-        let pages = Self::default();
-        let seen = Arc::clone(&pages.0);
-        conn.wal_hook(Some(move |_: &mut _, pages: i32| {
-            seen.store(pages.unsigned_abs(), Ordering::Relaxed);
-            Ok(())
-        }))?;
-        Ok(pages)
-    }
-
-    pub fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Wal {
-    pub fn new(durability: Durability) -> Self {
-        let limit = match durability {
-            Durability::Full => PAGES_SYNCED,
-            Durability::Normal => PAGES,
+impl Carrier {
+    /// To be called after each commit, which stands whatever comes of this.
+    pub fn committed(&self, pool: &Arc<Pool>, conn: &Conn) {
+        let pages = conn.wal.pages();
+        let limit = match (options::WAL_PAGES.load(Ordering::Relaxed), pool.settings.durability) {
+            (0, Durability::Full) => PAGES_SYNCED,
+            (0, Durability::Normal) => PAGES,
+            (limit, _) => limit,
         };
-        Self { limit, at: AtomicU32::new(limit), running: AtomicBool::new(false) }
-    }
-
-    /// To be called after each commit, with the pages that it left.
-    pub fn committed(&self, pool: &Arc<Pool>, pages: u32) {
-        let at = self.at.load(Ordering::Relaxed);
-        if pages < self.limit && at > self.limit {
-            self.at.store(self.limit, Ordering::Relaxed); // Another process had it start anew.
-        }
-        if pages < at || self.running.swap(true, Ordering::AcqRel) {
+        if pages < limit {
             return;
         }
+        // Where it is stuck, not at once again; where another process had it start anew, it is not.
+        let stuck = self.stuck.load(Ordering::Relaxed);
+        if pages >= stuck && stuck > 0 && pages - stuck < limit / 2 {
+            return;
+        }
+        if !options::BESIDE.is_on() {
+            let _ = pass(pool, &conn.sqlite, CheckpointMode::PASSIVE);
+        } else if !self.running.swap(true, Ordering::AcqRel) {
+            self.begin(pool, pages);
+        }
+    }
+
+    fn begin(&self, pool: &Arc<Pool>, pages: u32) {
         let of = Arc::clone(pool);
         let begun = thread::Builder::new().name("agent-store-wal".into()).spawn(move || {
             fork::inside(|| {
-                // What fails here is tried again at a later commit, or by the last connection to be closed.
-                let left = carry(&of).unwrap_or(pages);
-                of.wal.done(left);
+                // What fails here is done over at a later commit, or by the last connection to be closed.
+                of.carrier.end(carry(&of).unwrap_or(pages));
                 drop(of);
             });
         });
         if begun.is_err() {
-            self.done(pages);
+            self.end(pages);
         }
     }
 
-    /// `left`: pages that the next commit finds in the WAL.
-    fn done(&self, left: u32) {
-        // Where it could not start anew, because somebody reads or all others write, not at once again.
-        let at = if left < self.limit { self.limit } else { left.saturating_add(self.limit / 2) };
-        self.at.store(at, Ordering::Relaxed);
+    fn end(&self, stuck: u32) {
+        self.stuck.store(stuck, Ordering::Relaxed);
         self.running.store(false, Ordering::Release);
     }
 }
 
-/// The pages that are left in the WAL for the next commit.
+/// 0, or the pages that are left in a WAL that could not start anew.
 fn carry(pool: &Arc<Pool>) -> Result<u32> {
     let check = || Ok(());
     let patience = Patience::new(PATIENCE, &check);
     let mut lease = pool.reader(&patience)?;
     for _ in 0..PASSES {
-        let (pages, carried) = lease.conn()?.sqlite.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)?;
-        fork::breathe();
-        if pages - carried < REST {
+        if pass(pool, &lease.conn()?.sqlite, CheckpointMode::PASSIVE)? < REST {
             break;
         }
+        fork::breathe();
     }
     drop(lease);
     let mut lease = pool.writer(&patience)?;
-    let conn = lease.conn()?;
-    let Conn { sqlite, queue, pages, .. } = conn;
+    pool.check_healthy()?;
+    let Conn { sqlite, queue, wal, .. } = lease.conn()?;
     sqlite.busy_handler(Some(nap))?;
-    let check = || Ok(());
-    let carried = queue.enter(&Patience::new(TURN, &check), || {
-        sqlite.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART).map(drop)
-    });
+    let last = queue.enter(&Patience::new(TURN, &check), || pass(pool, sqlite, CheckpointMode::RESTART).map(drop));
     sqlite.busy_handler(None::<fn(i32) -> bool>)?;
-    match carried {
+    match last {
         Ok(()) => Ok(0),
-        // Others write or read all the time.
-        Err(Error::Busy { .. }) => Ok(pages.count()),
+        Err(Error::Busy { .. }) => Ok(wal.pages()),
         Err(error) => Err(error),
     }
+}
+
+/// The pages that are left. Where a sync fails, nobody knows what is on the disk: the store writes no more.
+fn pass(pool: &Pool, conn: &Connection, mode: CheckpointMode) -> rusqlite::Result<u32> {
+    let result = conn.wal_checkpoint_v2(Some(MAIN_DB), mode);
+    if let Err(rusqlite::Error::SqliteFailure(error, _)) = &result
+        && error.extended_code == SQLITE_IOERR_FSYNC
+    {
+        pool.fail();
+    }
+    result.map(|(pages, carried)| (pages - carried).unsigned_abs())
 }
 
 /// While SQLite waits for the write lock, and then for readers.
