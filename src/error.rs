@@ -63,6 +63,8 @@ pub enum Error {
     Conflict(String),
     ReadOnly(String),
     Corrupt(String),
+    /// The file under an open store was removed, or another is in its place.
+    Replaced(String),
     Unsupported(String),
     Closed,
     Forked,
@@ -111,11 +113,16 @@ impl From<rusqlite::Error> for Error {
         {
             return Self::malformed(text);
         }
+        let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
             Some(Code::NotADatabase) => Self::Corrupt(format!(
                 "{text}: it is another kind of file, an encrypted database, or its header is damaged"
             )),
             Some(Code::DatabaseCorrupt) => Self::Corrupt(text),
+            Some(Code::SystemIoFailure) if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ) => {
+                Self::Corrupt(format!("{text}: a file ends before what is to be in it; it was cut off"))
+            }
+            Some(Code::ReadOnly) if extended == Some(rusqlite::ffi::SQLITE_READONLY_DBMOVED) => Self::Replaced(text),
             Some(Code::CannotOpen) => Self::CannotOpen(text),
             Some(Code::ReadOnly) => Self::ReadOnly(text),
             Some(Code::DiskFull) => {

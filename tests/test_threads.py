@@ -60,12 +60,15 @@ def test_threads_append_in_every_way_to_logs_of_their_own_and_a_common_one(store
 
 def test_threads_that_expect_a_head_never_write_after_another(store: Store) -> None:
     log = store.log("s", "w")
+    have_looked = threading.Barrier(THREADS)
 
     def work(number: int) -> tuple[list[Entry], int]:
         written: list[Entry] = []
         refused = 0
         while len(written) < 20:
             head = log.head()
+            if head is None:
+                have_looked.wait(30)  # So that all but one are refused.
             try:
                 entry = log.append(b"%d/%d" % (number, len(written)), expected=head)
             except HeadMoved:
@@ -78,7 +81,7 @@ def test_threads_that_expect_a_head_never_write_after_another(store: Store) -> N
     told = together(work)
     entries = check(store, THREADS * 20)
     assert sorted(entries, key=str) == sorted((entry for written, _ in told for entry in written), key=str)
-    assert sum(refused for _, refused in told) > 0
+    assert sum(refused for _, refused in told) >= THREADS - 1
 
 
 def test_generations_give_each_value_once(store: Store) -> None:

@@ -132,7 +132,11 @@ class CorruptDatabase(StoreError):
 
 
 class StoreReplaced(StoreError):
-    """The file under an open store was removed or replaced by another."""
+    """The file under an open store was removed, or another is in its place. The call did nothing."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
 
 
 class StoreClosed(StoreError):

@@ -16,3 +16,4 @@ pub mod locks;
 mod sys;
 pub mod threads;
 pub mod tickets;
+pub mod wal;

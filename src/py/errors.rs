@@ -22,6 +22,7 @@ pyo3::import_exception!(agent_store.errors, NonMonotonicGeneration);
 pyo3::import_exception!(agent_store.errors, OutcomeUnknown);
 pyo3::import_exception!(agent_store.errors, ReadOnlyStore);
 pyo3::import_exception!(agent_store.errors, StoreClosed);
+pyo3::import_exception!(agent_store.errors, StoreReplaced);
 pyo3::import_exception!(agent_store.errors, TransactionConflict);
 pyo3::import_exception!(agent_store.errors, UnsupportedFormat);
 
@@ -118,6 +119,7 @@ fn exception(py: Python<'_>, error: Error) -> PyErr {
         Error::Conflict(detail) => TransactionConflict::new_err(detail),
         Error::ReadOnly(detail) => ReadOnlyStore::new_err(detail),
         Error::Corrupt(detail) => CorruptDatabase::new_err(detail),
+        Error::Replaced(detail) => StoreReplaced::new_err(detail),
         Error::Unsupported(detail) => UnsupportedFormat::new_err(detail),
         Error::Closed => StoreClosed::new_err(()),
         Error::Forked => ForkedStore::new_err(()),

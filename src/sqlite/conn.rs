@@ -8,7 +8,7 @@ use super::index::Indexed;
 use super::layout::Layout;
 use super::queue::Queue;
 use super::taker::Taker;
-use super::wal::Pages;
+use super::wal::Wal;
 use crate::error::Result;
 use crate::os::fork::Own;
 
@@ -18,18 +18,18 @@ pub struct Conn {
     pub index: Taker<Indexed>,
     pub heads: Heads,
     pub layout: Layout,
-    pub pages: Pages,
+    pub wal: Wal,
     pub queue: Queue,
 }
 
 impl Conn {
-    pub fn new(mut sqlite: Own<Connection>, layout: Layout) -> Result<Self> {
+    pub fn new(sqlite: Own<Connection>, layout: Layout) -> Result<Self> {
         Ok(Self {
             blocks: Taker::of(&sqlite)?,
             index: Taker::of(&sqlite)?,
             heads: Heads::default(),
             layout,
-            pages: Pages::of(&mut sqlite)?,
+            wal: Wal::default(),
             queue: Queue::default(),
             sqlite,
         })

@@ -6,6 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::wait::Patience;
+use super::wal;
 use crate::error::{Error, Result};
 use crate::os::fork::Own;
 use crate::os::locks;
@@ -87,6 +88,8 @@ fn harden(conn: &Connection, role: Role) -> rusqlite::Result<()> {
     let cache = if role == Role::Writer { WRITER_CACHE } else { READER_CACHE };
     conn.pragma_update(None, "cache_size", -cache)?;
     if role == Role::Reader {
+        // The writer knows whether the WAL may be carried into the file.
+        wal::keep(conn, true)?;
         // The roles below it have no write access to the file, and make temporary tables to read the crate's layout.
         conn.pragma_update(None, "query_only", true)?;
     }
@@ -95,8 +98,13 @@ fn harden(conn: &Connection, role: Role) -> rusqlite::Result<()> {
 
 fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience: &Patience<'_>) -> Result<()> {
     // Two processes that make the file at the same moment: one of them is told busy here.
-    let mode: String = patience.retry("the switch to write-ahead logging", || {
-        conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+    let mode = patience.retry("the switch to write-ahead logging", || {
+        let mut switch = conn.prepare("PRAGMA main.journal_mode = wal")?;
+        let mut rows = switch.query(())?;
+        let mode = rows.next()?.map_or(Ok(String::new()), |row| row.get(0))?;
+        // It says what will be, and commits that only when there is nothing more to say.
+        while rows.next()?.is_some() {}
+        Ok(mode)
     })?;
     if mode != "wal" {
         return Err(Error::Backend(format!(
@@ -109,8 +117,6 @@ fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience:
         Durability::Normal => "normal",
     };
     conn.pragma_update(None, "synchronous", synchronous)?;
-    // Not inside a commit, which would wait for it: `wal` sees to that.
-    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     if cfg!(target_os = "macos") && durability == Durability::Full {
         // fsync there does not reach the platter.
         conn.pragma_update(None, "fullfsync", true)?;

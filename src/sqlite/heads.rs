@@ -3,6 +3,8 @@
 //! What is remembered holds while nobody else commits: `refresh`, in every write transaction, asks SQLite whether
 //! somebody did and forgets all if so. A rollback, and any SQL of the caller's, forgets all too.
 
+use std::collections::HashSet;
+
 use hashlink::LruCache;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -30,12 +32,24 @@ pub struct Heads {
     position: i64,
     known: LruCache<Vec<u8>, LogHead>,
     transaction: u64,
+    /// The newest position before the transaction.
+    began_after: i64,
+    /// Logs that the transaction had moved when it was looked at anew.
+    unsure: HashSet<Vec<u8>>,
     key: Vec<u8>,
 }
 
 impl Default for Heads {
     fn default() -> Self {
-        Self { data_version: None, position: 0, known: LruCache::new(LOGS), transaction: 0, key: Vec::new() }
+        Self {
+            data_version: None,
+            position: 0,
+            known: LruCache::new(LOGS),
+            transaction: 0,
+            began_after: 0,
+            unsure: HashSet::new(),
+            key: Vec::new(),
+        }
     }
 }
 
@@ -55,6 +69,26 @@ impl Heads {
             self.forget();
             self.data_version = Some(version);
             self.position = last_position(conn)?;
+        }
+        self.began_after = self.position;
+        self.unsure.clear();
+        Ok(())
+    }
+
+    /// To be called before the transaction is committed: afterwards nobody can say which logs it moved.
+    pub fn before_commit(&mut self, conn: &Connection) -> Result<()> {
+        for key in std::mem::take(&mut self.unsure) {
+            let Some((stream, writer)) = names(&key) else { continue };
+            if self.known.get(&key).is_some_and(|head| head.moved_in == self.transaction) {
+                continue;
+            }
+            let found = conn.prepare_cached(sql::FIND_LOG)?.query_row((stream, writer), |row| row.get(0)).optional()?;
+            let Some(log) = found else { continue };
+            let (mut head, position) = stored(conn, log, stream, writer)?;
+            if position > self.began_after {
+                head.moved_in = self.transaction;
+                self.known.insert(key, head);
+            }
         }
         Ok(())
     }
@@ -81,6 +115,8 @@ impl Heads {
 
     /// Look again, in a transaction that goes on.
     pub fn reload(&mut self, conn: &Connection) -> Result<()> {
+        let moved = self.known.iter().filter(|(_, head)| head.moved_in == self.transaction);
+        self.unsure.extend(moved.map(|(key, _)| key.clone()));
         self.known.clear();
         self.position = last_position(conn)?;
         Ok(())
@@ -105,7 +141,7 @@ impl Heads {
         }
         let found = conn.prepare_cached(sql::FIND_LOG)?.query_row((stream, writer), |row| row.get(0)).optional()?;
         let head = match found {
-            Some(log) => stored(conn, log, stream, writer)?,
+            Some(log) => stored(conn, log, stream, writer)?.0,
             None => LogHead { log: 0, seq: 0, content_hash: [0; 32], moved_in: 0 },
         };
         Ok(head)
@@ -126,10 +162,10 @@ impl Heads {
     pub fn moved_now(&self) -> (Vec<Head>, u64) {
         let moved = || self.known.iter().filter(|(_, head)| head.moved_in == self.transaction);
         let named = moved().take(NAMED).filter_map(|(key, head)| {
-            let at = key.iter().position(|byte| *byte == SEPARATOR)?;
+            let (stream, writer) = names(key)?;
             Some(Head {
-                stream: String::from_utf8(key[..at].to_vec()).ok()?,
-                writer: String::from_utf8(key[at + 1..].to_vec()).ok()?,
+                stream: stream.to_owned(),
+                writer: writer.to_owned(),
                 seq: head.seq,
                 content_hash: head.content_hash,
             })
@@ -148,6 +184,11 @@ fn key(key: &mut Vec<u8>, stream: &str, writer: &str) {
     key.extend_from_slice(writer.as_bytes());
 }
 
+fn names(key: &[u8]) -> Option<(&str, &str)> {
+    let at = key.iter().position(|byte| *byte == SEPARATOR)?;
+    Some((std::str::from_utf8(&key[..at]).ok()?, std::str::from_utf8(&key[at + 1..]).ok()?))
+}
+
 /// Changes with every commit that this connection made, or has noticed as it began a transaction.
 fn data_version(conn: &Connection) -> Result<u32> {
     let mut version = 0;
@@ -159,11 +200,12 @@ pub fn last_position(conn: &Connection) -> Result<i64> {
     Ok(conn.prepare_cached(sql::LAST_POSITION)?.query_row((), |row| row.get(0))?)
 }
 
-fn stored(conn: &Connection, log: i64, stream: &str, writer: &str) -> Result<LogHead> {
+/// The head of a log, and its position.
+fn stored(conn: &Connection, log: i64, stream: &str, writer: &str) -> Result<(LogHead, i64)> {
     let mut statement = conn.prepare_cached(sql::HEAD)?;
     let mut rows = statement.query([log])?;
     let Some(row) = rows.next()? else {
-        return Ok(LogHead { log, seq: 0, content_hash: [0; 32], moved_in: 0 });
+        return Ok((LogHead { log, seq: 0, content_hash: [0; 32], moved_in: 0 }, 0));
     };
     let hash = row.get_ref(1)?.as_blob().ok().and_then(|hash| Hash::try_from(hash).ok());
     let (Ok(seq), Some(content_hash)) = (row.get(0), hash) else {
@@ -174,5 +216,5 @@ fn stored(conn: &Connection, log: i64, stream: &str, writer: &str) -> Result<Log
             detail: "the head of the log has no hash of 32 bytes to link to; verify the store".into(),
         });
     };
-    Ok(LogHead { log, seq, content_hash, moved_in: 0 })
+    Ok((LogHead { log, seq, content_hash, moved_in: 0 }, row.get(2)?))
 }

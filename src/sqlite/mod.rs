@@ -4,6 +4,7 @@ mod append;
 mod audit;
 mod backup;
 mod block;
+mod carry;
 mod conn;
 mod connection;
 mod crate_layout;
@@ -11,6 +12,7 @@ mod feed;
 mod generation;
 mod group;
 mod heads;
+mod identity;
 mod index;
 mod info;
 mod layout;
@@ -58,6 +60,7 @@ pub use wait::Check;
 
 use conn::Conn;
 use connection::Role;
+use identity::Identity;
 use layout::Layout;
 use op::{Op, Outcome};
 use pool::Pool;
@@ -88,7 +91,11 @@ impl Store {
             Some(path) if settings.read_only => open::to_read(path, &settings, &patience)?,
             Some(path) => (open::to_write(path, &settings, &mut patience, progress)?, Role::Writer),
         };
-        Ok(Self { pool: Pool::new(settings, conn, role), timeout })
+        let identity = match settings.path.as_deref() {
+            Some(path) => Identity::of(&conn.sqlite, path)?,
+            None => Identity::default(),
+        };
+        Ok(Self { pool: Pool::new(settings, conn, role, identity), timeout })
     }
 
     pub fn close(&self, check: Check<'_>) -> Result<()> {

@@ -12,6 +12,7 @@ use super::queue::Queue;
 use super::turn;
 use super::upgrade;
 use super::wait::Patience;
+use super::wal::Wal;
 use crate::error::{Error, Result};
 
 pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Result<(Conn, Role)> {
@@ -50,13 +51,15 @@ pub fn to_write(
     progress: upgrade::Progress<'_>,
 ) -> Result<Conn> {
     long_enough(path)?;
-    let (sqlite, mut layout) = patience.repeat(|| {
-        let sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
+    let (sqlite, mut layout, wal) = patience.repeat(|| {
+        let mut sqlite = connection::open(path, Role::Writer, settings.durability, patience)?;
         let layout = layout::detect(&sqlite, patience)?;
-        Ok((sqlite, layout))
+        let wal = Wal::of(&mut sqlite)?;
+        Ok((sqlite, layout, wal))
     })?;
     if layout == Layout::Nothing {
         patience.retry("the write lock of the file", || sqlite.execute_batch("BEGIN IMMEDIATE"))?;
+        wal.before_write(&sqlite)?;
         // Another process may have made the store meanwhile.
         layout = layout::detect(&sqlite, patience)?;
         if layout == Layout::Nothing {
@@ -65,8 +68,7 @@ pub fn to_write(
         }
         sqlite.execute_batch("COMMIT")?;
     }
-    let mut conn = Conn::new(sqlite, layout)?;
-    conn.queue = Queue::beside(path);
+    let mut conn = Conn { wal, queue: Queue::beside(path), ..Conn::new(sqlite, layout)? };
     if layout == Layout::Crate {
         upgrade::run(&conn, path, patience, progress)?;
         conn.layout = Layout::Compact;
@@ -76,10 +78,14 @@ pub fn to_write(
     Ok(conn)
 }
 
-/// SQLite takes a file too short for a page for an empty one, and would write over it.
+/// SQLite takes a file too short for a page for an empty one, and would write over it. Beside an empty one it removes the
+/// WAL, in which all may be that is left of a file that was cut off: what makes a database in the first place does not
+/// leave it empty beside a WAL.
 fn long_enough(path: &Path) -> Result<()> {
-    if std::fs::metadata(path).is_ok_and(|file| (1..512).contains(&file.len())) {
-        return Err(Error::Corrupt(format!("{} is no database: it is too short for one", path.display())));
-    }
-    Ok(())
+    let detail = match std::fs::metadata(path) {
+        Ok(file) if (1..512).contains(&file.len()) => "is no database: it is too short for one",
+        Ok(file) if file.len() == 0 && has_wal(path) => "was cut off: it is empty, and its write-ahead log is not",
+        _ => return Ok(()),
+    };
+    Err(Error::Corrupt(format!("{} {detail}", path.display())))
 }

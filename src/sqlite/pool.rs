@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::carry::Carrier;
 use super::conn::Conn;
 use super::connection::{self, Durability, Role, snapshot};
 use super::crate_layout;
+use super::identity::Identity;
 use super::layout::{self, Layout};
 use super::line::{End, Line, Waiter};
 use super::op::{Kept, Outcome};
 use super::wait::Patience;
-use super::wal::Wal;
+use super::wal;
 use crate::error::{Error, Result};
 use crate::os::fork;
 
@@ -33,7 +35,8 @@ pub struct Settings {
 
 pub struct Pool {
     pub settings: Settings,
-    pub wal: Wal,
+    pub identity: Identity,
+    pub carrier: Carrier,
     pid: u32,
     reader_role: Role,
     slots: Mutex<Slots>,
@@ -69,7 +72,7 @@ pub struct Lease {
 }
 
 impl Pool {
-    pub fn new(settings: Settings, first: Conn, role: Role) -> Arc<Self> {
+    pub fn new(settings: Settings, first: Conn, role: Role, identity: Identity) -> Arc<Self> {
         let mut slots = Slots::default();
         let reader_role = if role == Role::Writer {
             slots.writer = Some(first);
@@ -79,8 +82,9 @@ impl Pool {
             role
         };
         Arc::new(Self {
-            wal: Wal::new(settings.durability),
+            carrier: Carrier::default(),
             settings,
+            identity,
             pid: std::process::id(),
             reader_role,
             slots: Mutex::new(slots),
@@ -116,7 +120,7 @@ impl Pool {
     pub fn check_healthy(&self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Backend(
-                "an earlier commit failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
+                "a sync failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
             ));
         }
         Ok(())
@@ -219,6 +223,7 @@ impl Pool {
             lease.conn = Some(patience.repeat(|| {
                 let sqlite = connection::open(path, self.reader_role, self.settings.durability, patience)?;
                 let layout = layout::detect(&sqlite, patience)?;
+                self.identity.check_new(&sqlite)?;
                 if layout == Layout::Crate {
                     snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
                 }
@@ -239,10 +244,20 @@ impl Pool {
         let line = std::mem::take(&mut slots.line);
         drop(slots);
         line.close();
+        if let Some(writer) = &writer {
+            self.retire(writer);
+        }
         // The writer last: the last connection to go carries the WAL into the file.
         drop(readers);
         drop(writer);
         self.freed.notify_all();
+    }
+
+    /// A writer about to be closed: what may not be on the disk is not to be carried into the file.
+    fn retire(&self, writer: &Conn) {
+        if self.check_healthy().is_err() {
+            let _ = wal::keep(&writer.sqlite, true);
+        }
     }
 
     /// Idempotent; waits for loans that are out as long as `patience` lasts.
@@ -297,6 +312,9 @@ impl Drop for Lease {
         let mut surplus = None;
         if slots.closed {
             surplus = self.conn.take();
+            if let Some(writer) = surplus.as_ref().filter(|_| self.writer) {
+                self.pool.retire(writer);
+            }
         } else if self.writer {
             slots.writer = self.conn.take();
         } else if slots.readers.len() < IDLE_READERS {

@@ -12,7 +12,7 @@ pub enum Params {
 }
 
 /// Pragmas whose other values would undo what the store promises, or what its own statements count on.
-const KEPT_PRAGMAS: [&str; 13] = [
+const KEPT_PRAGMAS: [&str; 15] = [
     "cell_size_check",
     "checkpoint_fullfsync",
     "count_changes",
@@ -22,9 +22,11 @@ const KEPT_PRAGMAS: [&str; 13] = [
     "journal_mode",
     "synchronous",
     "locking_mode",
+    "mmap_size",
     "recursive_triggers",
     "reverse_unordered_selects",
     "trusted_schema",
+    "wal_autocheckpoint",
     "writable_schema",
 ];
 

@@ -25,15 +25,23 @@ pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
 /// The same, by who has the store's already.
 pub fn begin_on(pool: &Pool, conn: &mut Conn, patience: &Patience<'_>) -> Result<()> {
     pool.check_healthy()?;
-    conn.queue.enter(patience, || run(&conn.sqlite, "BEGIN IMMEDIATE"))?;
+    pool.identity.check(patience)?;
+    let Conn { sqlite, wal, queue, .. } = conn;
+    wal.before_begin(sqlite)?;
+    queue.enter(patience, || run(sqlite, "BEGIN IMMEDIATE"))?;
     // Only now: what others committed before we had the lock is to be seen.
-    conn.heads.refresh(&conn.sqlite).inspect_err(|_| rollback(conn))
+    let ready = conn.wal.before_write(&conn.sqlite).and_then(|()| conn.heads.refresh(&conn.sqlite));
+    ready.inspect_err(|_| rollback(conn))
 }
 
 pub fn commit(pool: &Arc<Pool>, conn: &mut Conn) -> Result<()> {
+    if let Err(error) = pool.identity.check_still().and_then(|()| conn.heads.before_commit(&conn.sqlite)) {
+        rollback(conn);
+        return Err(error);
+    }
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
         conn.heads.committed(&conn.sqlite);
-        pool.wal.committed(pool, conn.pages.count());
+        pool.carrier.committed(pool, conn);
         return Ok(());
     };
     let unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
@@ -43,7 +51,7 @@ pub fn commit(pool: &Arc<Pool>, conn: &mut Conn) -> Result<()> {
         return Err(error.into());
     }
     // The commit may stand in the WAL although its sync failed, and a later sync that succeeds proves nothing about it.
-    pool.fail();
+    conn.wal.failed(&conn.sqlite, pool);
     Err(Error::OutcomeUnknown { detail: error.to_string(), heads, count })
 }
 

@@ -58,6 +58,7 @@ fn attempt(lent: &Conn, patience: &mut Patience<'_>, progress: Progress<'_>) -> 
     patience.retry("the write lock of the file, held by a program of the crate's", || {
         conn.execute_batch("BEGIN IMMEDIATE")
     })?;
+    lent.wal.before_write(conn)?;
     if layout::detect(conn, patience)? == Layout::Compact {
         return Ok(());
     }

@@ -35,6 +35,7 @@ impl<'a> Via<'a> {
             return transaction.with(|conn| read(conn));
         }
         let patience = Patience::new(self.timeout, self.check);
+        self.pool.identity.check(&patience)?;
         let mut lease = self.pool.reader(&patience)?;
         let conn = lease.conn()?;
         patience.repeat(|| match conn.layout {

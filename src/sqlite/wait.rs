@@ -37,6 +37,11 @@ impl<'a> Patience<'a> {
         }
     }
 
+    /// When the time began to count.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// An error where the caller was told to stop.
     pub fn ask(&self) -> Result<()> {
         fork::breathe();

@@ -1,140 +1,115 @@
-//! Carrying the WAL into the file, off the path of those who write.
+//! The write-ahead log: what an earlier program left in it is brought to the disk before anything follows on it.
 //!
-//! When the WAL has so many pages, a thread of its own begins: beside the writers until little is left, then the rest in a
-//! turn of its own in the line, in which it also waits a moment for those who still read from the WAL. After that the next
-//! commit starts the WAL anew. The thread ends when it is done.
+//! What SQLite reads in the log may not be on the disk, if a sync of it failed and the program ended. A commit after it
+//! would be synced, and gone all the same with the next power cut, as what stands before it in the log is missing; and a
+//! carry from it that the power cut interrupts would leave a file that nothing can repair. So the first store to open a
+//! file writes the log over itself and syncs it, then carries it into the file and begins a new one: a file system may
+//! have given up the very blocks. Where others have the file open, who would all wait, the log is only written over itself,
+//! before the first write. A store whose own carry was not synced writes no more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread;
-use std::time::Duration;
 
-use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
-use super::conn::Conn;
-use super::connection::Durability;
 use super::pool::Pool;
-use super::wait::Patience;
-use crate::error::{Error, Result};
-use crate::os::fork;
+use crate::error::{Error, Result, is_busy};
+use crate::os;
 
-/// Pages at which carrying over begins. It costs two syncs and a write of each page that the WAL holds, however many
-/// commits wrote it. Where each commit syncs, a WAL that grows is the dearer thing: until it is first carried over, each
-/// sync also writes its length.
-const PAGES: u32 = 4_000;
-const PAGES_SYNCED: u32 = 1_000;
-/// So many may be left for the turn of its own, which holds up writers.
-const REST: i32 = 200;
-/// Passes beside the writers. Each leaves what was written during it.
-const PASSES: usize = 8;
-/// How long that turn may wait for other processes and for readers.
-const TURN: Duration = Duration::from_millis(20);
-const NAP: Duration = Duration::from_micros(100);
-const NAPS: i32 = 100;
-/// How long to wait for the turn itself, and for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// When to carry over next.
-pub struct Wal {
-    limit: u32,
-    at: AtomicU32,
-    running: AtomicBool,
-}
-
-/// Pages in the WAL, as the last commit of a connection left it.
+/// Of a writing connection.
 #[derive(Default)]
-pub struct Pages(Arc<AtomicU32>);
-
-impl Pages {
-    pub fn of(conn: &mut Connection) -> rusqlite::Result<Self> {
-        let pages = Self::default();
-        let seen = Arc::clone(&pages.0);
-        conn.wal_hook(Some(move |_: &mut _, pages: i32| {
-            seen.store(pages.unsigned_abs(), Ordering::Relaxed);
-            Ok(())
-        }))?;
-        Ok(pages)
-    }
-
-    pub fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
+pub struct Wal {
+    /// It may hold what is not on the disk, and is not to be carried into the file.
+    unsure: AtomicBool,
+    /// Its pages after the newest commit of this connection.
+    pages: Arc<AtomicU32>,
 }
 
 impl Wal {
-    pub fn new(durability: Durability) -> Self {
-        let limit = match durability {
-            Durability::Full => PAGES_SYNCED,
-            Durability::Normal => PAGES,
-        };
-        Self { limit, at: AtomicU32::new(limit), running: AtomicBool::new(false) }
+    /// To be called when a writing connection is set up.
+    pub fn of(conn: &mut Connection) -> Result<Self> {
+        let pages = Arc::<AtomicU32>::default();
+        let told = Arc::clone(&pages);
+        // In the place of SQLite's own carrying after commits, which tells nobody when it fails.
+        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+            told.store(pages.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let wal = Self { unsure: AtomicBool::new(false), pages };
+        if os::wal::is_written(conn)? {
+            wal.doubt(conn)?;
+            // What fails here fails again before the first write, and is said then: to read needs none of it.
+            let _ = wal.settle(conn);
+        }
+        Ok(wal)
     }
 
-    /// To be called after each commit, with the pages that it left.
-    pub fn committed(&self, pool: &Arc<Pool>, pages: u32) {
-        let at = self.at.load(Ordering::Relaxed);
-        if pages < self.limit && at > self.limit {
-            self.at.store(self.limit, Ordering::Relaxed); // Another process had it start anew.
+    /// Write the log again, carry it into the file, and begin a new one, if nobody else has the file open.
+    fn settle(&self, conn: &Connection) -> rusqlite::Result<()> {
+        if !os::wal::is_alone(conn)? {
+            let left: i32 = conn.query_row("PRAGMA main.wal_checkpoint(NOOP)", (), |row| row.get(1))?;
+            return if left > 0 { Ok(()) } else { self.trust(conn) };
         }
-        if pages < at || self.running.swap(true, Ordering::AcqRel) {
-            return;
+        match conn.execute_batch("BEGIN IMMEDIATE") {
+            Err(error) if is_busy(&error) => return Ok(()),
+            other => other?,
         }
-        let of = Arc::clone(pool);
-        let begun = thread::Builder::new().name("agent-store-wal".into()).spawn(move || {
-            fork::inside(|| {
-                // What fails here is tried again at a later commit, or by the last connection to be closed.
-                let left = carry(&of).unwrap_or(pages);
-                of.wal.done(left);
-                drop(of);
-            });
-        });
-        if begun.is_err() {
-            self.done(pages);
+        let written = os::wal::write_again(conn);
+        conn.execute_batch("ROLLBACK")?;
+        written?;
+        let busy: bool = conn.query_row("PRAGMA main.wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        if busy {
+            return Ok(());
         }
+        // SQLite need not: where all of the log is on the disk, it does no harm if it comes back.
+        os::wal::sync(conn)?;
+        self.trust(conn)
     }
 
-    /// `left`: pages that the next commit finds in the WAL.
-    fn done(&self, left: u32) {
-        // Where it could not start anew, because somebody reads or all others write, not at once again.
-        let at = if left < self.limit { self.limit } else { left.saturating_add(self.limit / 2) };
-        self.at.store(at, Ordering::Relaxed);
-        self.running.store(false, Ordering::Release);
+    /// To be called before a write transaction begins.
+    pub fn before_begin(&self, conn: &Connection) -> Result<()> {
+        if self.unsure.load(Ordering::Relaxed) { self.settle(conn).map_err(left_undone) } else { Ok(()) }
+    }
+
+    /// To be called in a write transaction before it writes.
+    pub fn before_write(&self, conn: &Connection) -> Result<()> {
+        if self.unsure.load(Ordering::Relaxed) {
+            os::wal::write_again(conn).and_then(|()| self.trust(conn)).map_err(left_undone)?;
+        }
+        Ok(())
+    }
+
+    fn doubt(&self, conn: &Connection) -> rusqlite::Result<()> {
+        self.unsure.store(true, Ordering::Relaxed);
+        keep(conn, true)
+    }
+
+    fn trust(&self, conn: &Connection) -> rusqlite::Result<()> {
+        self.unsure.store(false, Ordering::Relaxed);
+        keep(conn, false)
+    }
+
+    /// Pages, after the newest commit of this connection.
+    pub fn pages(&self) -> u32 {
+        self.pages.load(Ordering::Relaxed)
+    }
+
+    /// A sync failed, or may have.
+    pub fn failed(&self, conn: &Connection, pool: &Pool) {
+        let _ = self.doubt(conn);
+        pool.fail();
     }
 }
 
-/// The pages that are left in the WAL for the next commit.
-fn carry(pool: &Arc<Pool>) -> Result<u32> {
-    let check = || Ok(());
-    let patience = Patience::new(PATIENCE, &check);
-    let mut lease = pool.reader(&patience)?;
-    for _ in 0..PASSES {
-        let (pages, carried) = lease.conn()?.sqlite.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)?;
-        fork::breathe();
-        if pages - carried < REST {
-            break;
-        }
+fn left_undone(error: rusqlite::Error) -> Error {
+    if is_busy(&error) {
+        return error.into();
     }
-    drop(lease);
-    let mut lease = pool.writer(&patience)?;
-    let conn = lease.conn()?;
-    let Conn { sqlite, queue, pages, .. } = conn;
-    sqlite.busy_handler(Some(nap))?;
-    let check = || Ok(());
-    let carried = queue.enter(&Patience::new(TURN, &check), || {
-        sqlite.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART).map(drop)
-    });
-    sqlite.busy_handler(None::<fn(i32) -> bool>)?;
-    match carried {
-        Ok(()) => Ok(0),
-        // Others write or read all the time.
-        Err(Error::Busy { .. }) => Ok(pages.count()),
-        Err(error) => Err(error),
-    }
+    Error::Backend(format!("{error}: what an earlier program wrote could not be brought to the disk"))
 }
 
-/// While SQLite waits for the write lock, and then for readers.
-fn nap(times: i32) -> bool {
-    thread::sleep(NAP);
-    times < NAPS
+/// Whether the last connection to go leaves the WAL as it is.
+pub fn keep(conn: &Connection, keep: bool) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
 }
