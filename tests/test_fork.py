@@ -178,7 +178,11 @@ def child():
         appends(3, timeout=30)
     else:
         raise AssertionError("no error")
+def reopen():
+    while not done.is_set():
+        agent_store.open(path, timeout=30).close()
 threads = [threading.Thread(target=write, args=[number]) for number in range({WRITERS})]
+threads += [threading.Thread(target=reopen) for _ in range(2)]
 for thread in threads:
     thread.start()
 statuses, longest = [], 0
@@ -277,11 +281,23 @@ store.close()
     assert run(code, path, child) == ["True 7 True 600001"]
 
 
+OTHER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("CREATE TABLE notes (text)")
+db.commit()
+print("open", flush=True)
+sys.stdin.read()
+db.close()
+"""
+
+
 @pytest.mark.parametrize("at", [1, 70_000], ids=["checking", "copying"])
 def test_a_fork_inside_an_upgrade(path: Path, at: int) -> None:
     """With the write lock held or not: the child leaves file, lock and turn to its parent.
 
-    So much is copied that some of it is in the log before it is committed: what is rolled back would be missed.
+    So much is copied that some of it is in the log before it is committed, behind what another committed there: what
+    is rolled back would be missed.
     """
     crate.run("make", path, 40_000, 8, 2_000)
     code = (
@@ -303,7 +319,13 @@ print(store.verify().holds, store.position(), store.info()["layout"])
 store.close()
 """
     )
-    assert run(code, path, at) == ["7", "True 40000 compact"]
+    with script(OTHER, path) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        assert run(code, path, at) == ["7", "True 40000 compact"]
+        other.communicate(timeout=60)
+    with agent_store.open(path) as store:
+        assert store.verify().entries_hold == 40_000
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 

@@ -195,6 +195,20 @@ print(seen(path), os.path.exists(path + "-wal"))
     assert program(code, path) == ["0 2", "1 0", "1", "True", "2", "[] False"]
 
 
+def test_a_reader_leaves_the_log(path: Path) -> None:
+    """Though the descriptor for locks may write: SQLite would carry the log into the file, and remove it."""
+    agent_store.open(path).close()
+    before = path.read_bytes()
+    code = """
+for _ in range(2):
+    with agent_store.open(path, read_only=True) as reader:
+        reader.position()
+    print(sorted(os.listdir(os.path.dirname(path))), seen(path))
+"""
+    assert program(code, path) == ["['app.db', 'app.db-shm', 'app.db-wal'] []"] * 2
+    assert path.read_bytes() == before
+
+
 def test_a_file_that_becomes_writable_while_it_is_read(tmp_path: Path) -> None:
     """Locks to write need a descriptor that may write; the one that holds locks to read cannot be exchanged for it."""
     tmp_path.chmod(0o777)

@@ -82,9 +82,10 @@ impl Table {
         Self { open: BTreeMap::new(), files: BTreeMap::new(), ours: Vec::new(), told: BTreeSet::new() }
     }
 
-    /// The descriptor to lock instead of this one.
-    pub fn lock_of(&self, fd: RawFd) -> Option<RawFd> {
-        self.open.get(&fd)?.lock
+    /// The descriptor to lock instead of this one, and whether this one may write.
+    pub fn lock_of(&self, fd: RawFd) -> Option<(RawFd, bool)> {
+        let open = self.open.get(&fd)?;
+        Some((open.lock?, open.access != libc::O_RDONLY))
     }
 
     pub fn locks(&self, file: Inode) -> Locks {

@@ -110,14 +110,20 @@ extern "C" fn fcntl(fd: c_int, command: c_int, argument: *mut c_void) -> c_int {
         // SAFETY: the arguments are SQLite's own.
         _ => return unsafe { libc::fcntl(fd, command, argument) },
     };
-    let lock = table().lock_of(fd);
-    // SAFETY: with these commands SQLite gives a lock that it may write to. The system wants no process in it, and SQLite
-    // leaves there what happened to be there.
+    let instead = table().lock_of(fd);
+    // SAFETY: with these commands SQLite gives a lock that it may write to.
     unsafe {
-        match lock {
-            Some(lock) => {
-                (*argument.cast::<libc::flock>()).l_pid = 0;
-                libc::fcntl(lock, of_description, argument)
+        let lock = argument.cast::<libc::flock>();
+        match instead {
+            // As the system would: so a connection that only reads leaves the log alone where it is the last to close.
+            Some((_, false)) if command != libc::F_GETLK && c_int::from((*lock).l_type) == libc::F_WRLCK => {
+                *libc::__errno_location() = libc::EBADF;
+                -1
+            }
+            Some((fd, _)) => {
+                // The system wants no process in it, and SQLite leaves there what happened to be there.
+                (*lock).l_pid = 0;
+                libc::fcntl(fd, of_description, argument)
             }
             None => libc::fcntl(fd, command, argument),
         }
