@@ -120,7 +120,7 @@ impl Pool {
     pub fn check_healthy(&self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Backend(
-                "a sync failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
+                "an earlier commit or sync failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
             ));
         }
         Ok(())
