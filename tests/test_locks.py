@@ -39,7 +39,9 @@ from agent_store import _core
 path = sys.argv[1]
 
 def fill(path):
+    "On both of the connections that a store may have open at once, if the WAL is carried over too."
     with agent_store.open(path) as store:
+        store.position()
         return store.log("s", "w").append(b"x").seq
 
 def library(path):

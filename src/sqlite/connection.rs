@@ -87,9 +87,11 @@ fn harden(conn: &Connection, role: Role) -> rusqlite::Result<()> {
     conn.pragma_update(None, "recursive_triggers", true)?;
     let cache = if role == Role::Writer { WRITER_CACHE } else { READER_CACHE };
     conn.pragma_update(None, "cache_size", -cache)?;
-    if role == Role::Reader {
+    if role != Role::Writer {
         // The writer knows whether the WAL may be carried into the file.
         wal::keep(conn, true)?;
+    }
+    if role == Role::Reader {
         // The roles below it have no write access to the file, and make temporary tables to read the crate's layout.
         conn.pragma_update(None, "query_only", true)?;
     }

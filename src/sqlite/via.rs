@@ -35,7 +35,8 @@ impl<'a> Via<'a> {
             return transaction.with(|conn| read(conn));
         }
         let patience = Patience::new(self.timeout, self.check);
-        self.pool.identity.check(&patience)?;
+        // A store that is closed leaves no WAL either: then it is that.
+        self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))?;
         let mut lease = self.pool.reader(&patience)?;
         let conn = lease.conn()?;
         patience.repeat(|| match conn.layout {
