@@ -4,35 +4,62 @@ import json
 import statistics
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import cells_processes
+import cells_threads
+from beside import BESIDE, a_copy
 from cells import BYTES_AT_MOST, CELLS, MEGABYTES_AT_MOST, Cell, bytes_on_disk, memory_added
-from pairs import Times, Work, on_cores, timed
+from pairs import FREE_SYNC, Times, Work, on_cores, sync_time
 
 PEER = Path(__file__).parent.parent / "target" / "crate_peer" / "release" / "crate-peer"
 CRATE_ROUNDS = 3
 HEADER = ("", "bar", "measured", "lowest … highest", "ours", "by hand", "crate")
 
+HEADER_OF_SLOWEST = ("", "bar", "slowest", "by hand", "median", "longest WAL")
+
 Row = tuple[str, ...]
 
 
-@pytest.fixture(scope="session")
-def table(request: pytest.FixtureRequest) -> Iterator[Callable[[Row], None]]:
-    rows: list[Row] = [HEADER]
+@contextmanager
+def printed(config: pytest.Config, title: str, header: Row) -> Iterator[Callable[[Row], None]]:
+    """Takes rows, and prints them at the end."""
+    rows: list[Row] = [header]
     yield rows.append
+    if len(rows) == 1:
+        return
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    plugins = request.config.pluginmanager
-    terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
     assert terminal is not None
     with capture.global_and_fixture_disabled() if capture else nullcontext():
-        terminal.section("ratios of medians, and thousands of rows a second of the fastest round")
+        terminal.section(title)
         for name, *cells in rows:
             line = [name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))]
             terminal.write_line("  ".join(line))
+
+
+@pytest.fixture(scope="session")
+def table(request: pytest.FixtureRequest, sync: float) -> Iterator[Callable[[Row], None]]:
+    title = "ratios of medians, and thousands of rows a second of the fastest round"
+    with printed(request.config, title, HEADER) as row:
+        yield row
+        row((f"(fdatasync of 4 KiB: {sync * 1e6:,.0f} µs)", *[""] * (len(HEADER) - 1)))
+
+
+@pytest.fixture(scope="session")
+def slowest(request: pytest.FixtureRequest) -> Iterator[Callable[[Row], None]]:
+    with printed(request.config, "the slowest single append", HEADER_OF_SLOWEST) as row:
+        yield row
+
+
+@pytest.fixture(scope="session")
+def sync(tmp_path_factory: pytest.TempPathFactory) -> float:
+    return sync_time(tmp_path_factory.mktemp("sync"))
 
 
 @pytest.fixture(scope="session")
@@ -47,10 +74,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return folder
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", [*CELLS, *cells_threads.CELLS, *cells_processes.CELLS], ids=lambda cell: cell.name)
 def test_cell(
-    cell: Cell, benchmark: BenchmarkFixture, folders: Callable[[str], Path], table: Callable[[Row], None]
+    cell: Cell, benchmark: BenchmarkFixture, folders: Callable[[str], Path], table: Callable[[Row], None], sync: float
 ) -> None:
+    if cell.durable and sync < FREE_SYNC:
+        pytest.skip(f"a sync takes {sync * 1e6:.0f} µs here, and so does nothing")
     times = Times()
     with ExitStack() as stack:
         pair = stack.enter_context(cell.pair(folders(cell.files), cell.rows))
@@ -59,7 +88,7 @@ def test_cell(
 
         def setup() -> tuple[tuple[Work], dict[str, object]]:
             round_.close()
-            times.floor.append(timed(pair.floor))
+            times.floor.append(pair.time_floor())
             return (round_.enter_context(pair.ours()),), {}
 
         benchmark.pedantic(run, setup=setup, rounds=cell.rounds)  # type: ignore[no-untyped-call]
@@ -116,3 +145,24 @@ def test_memory(what: str, kind: str, folders: Callable[[str], Path], table: Cal
     logs = {"chain": "one log", "singles": "a million logs of one"}[kind]
     mark = " " if added <= MEGABYTES_AT_MOST else "!"
     table((f"memory added by {what} of {logs}", f"≤ {MEGABYTES_AT_MOST} MB", f"{added:.1f} MB{mark}", "", "", "", ""))
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.2f} ms"
+
+
+def test_slowest_append_of_processes(folders: Callable[[str], Path], slowest: Callable[[Row], None]) -> None:
+    ours, by_hand = cells_processes.worst_append(folders("new"), 80_000)
+    bar = max(cells_processes.WORST_AT_MOST, by_hand.worst / 5)
+    mark = " " if ours.worst <= bar else "!"
+    name = f"of 80,000 by 8 processes, normal ({ours.errors} errors, by hand {by_hand.errors})"
+    slowest((name, f"≤ {milliseconds(bar)}", milliseconds(ours.worst) + mark, milliseconds(by_hand.worst), "", ""))
+    assert ours.errors == 0
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_slowest_append_beside(what: str, folders: Callable[[str], Path], slowest: Callable[[Row], None]) -> None:
+    with a_copy(folders("chain"), 1_000_000) as path:
+        found = BESIDE[what](path, 1_000_000)
+    wal = f"{found.wal / 1e6:,.0f} MB"
+    slowest((f"beside {what}", "", milliseconds(found.worst) + " ", "", milliseconds(found.median), wal))

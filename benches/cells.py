@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import agent_store
-from agent_store import Store
+from agent_store import Store, _core
 from agent_store.store import Durability
 from by_hand import ByHand, Row, ready
 from pairs import Pair, Work
@@ -30,7 +30,8 @@ Rows = list[tuple[str, str, bytes]]  # stream, writer, payload
 class Cell:
     """`at_least`: the floor's time over ours. `rows` is what `make bench` measures, `cores` on how many.
 
-    Cells of the same `files` share them; `crate` is the same in the words of the peer.
+    What is `durable` waits for the disk, and means nothing where a sync is free. Cells of the same `files` share them;
+    `crate` is the same in the words of the peer.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Cell:
     cores: int | None = None
     files: str = "new"
     crate: tuple[str, Durability] | None = None
+    durable: bool = False
+    few: int = 20_000  # rows that the tests measure, at most; 0: `make bench` alone does
     handled: int | None = None  # rows of one round, where not all are
 
 
@@ -78,8 +81,8 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def new_store(path: Path, durability: Durability) -> Iterator[Store]:
-    with agent_store.open(path, durability=durability) as store:
+def new_store(path: Path, durability: Durability, timeout: float | None = None) -> Iterator[Store]:
+    with agent_store.open(path, durability=durability, timeout=timeout) as store:
         yield store
     remove(path)
 
@@ -179,6 +182,23 @@ append_one_full = appending("full", of_one, one_by_one, one_by_hand)
 
 
 @contextmanager
+def append_hooked(folder: Path, rows: int) -> Iterator[Pair]:
+    """Against ourselves with the locks that SQLite takes by itself. Which they are is a matter of each open file."""
+    plain = of_one(rows)
+
+    @contextmanager
+    def side(name: str, hooks: bool) -> Iterator[Work]:
+        before = _core._options(hooks=hooks)
+        try:
+            with new_store(folder / name, "normal") as store:
+                yield one_by_one(store, plain)
+        finally:
+            _core._options(**before)
+
+    yield Pair(lambda: side("ours.db", hooks=True), lambda: side("floor.db", hooks=False))
+
+
+@contextmanager
 def verify_log(folder: Path, rows: int) -> Iterator[Pair]:
     with filled(folder, of_one(rows)) as (store, by_hand):
         log = store.log(STREAM, writer(0))
@@ -222,7 +242,8 @@ CELLS = (
     Cell("append_many, 1,000 a commit, normal", 2.7, append_many, crate=("append_bulk", "normal")),
     Cell("append_many to 1,000 writers in turn, normal", 2.2, append_in_turn, rows=200_000),
     Cell("append one by one, normal", 1.1, append_one_normal, rows=20_000, crate=("append_one", "normal")),
-    Cell("append one by one, full", 0.97, append_one_full, rows=8_000, crate=("append_one", "full")),
+    Cell("append one by one, full", 0.97, append_one_full, rows=8_000, crate=("append_one", "full"), durable=True),
+    Cell("append one by one, normal, locks that others cannot drop", 0.97, append_hooked, rows=20_000, rounds=9),
     Cell("verify one chain, one core", 2.5, verify_log, cores=1, files="chain", crate=("verify", "normal")),
     Cell("verify one chain, two cores", 4.2, verify_log, cores=2, files="chain"),
     Cell("verify a store of 1,000 writers, one core", 2.3, verify_store, cores=1, files="turns"),

@@ -2,20 +2,31 @@
 
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Work = Callable[[], object]
 Side = Callable[[], AbstractContextManager[Work]]
 """Makes ready, gives what is to be timed, and clears away."""
+SYNCS = 32
+FREE_SYNC = 50e-6
+"""Seconds below which a sync does nothing, as in memory: what is measured with it then means nothing."""
 
 
 @dataclass(frozen=True)
 class Pair:
+    """`part`: the floor does a part of the rows only, one in so many, and its seconds count so many times."""
+
     ours: Side
     floor: Side
+    part: int = 1
+
+    def time_floor(self) -> float:
+        return timed(self.floor) * self.part
 
 
 @dataclass
@@ -51,9 +62,24 @@ def timed(side: Side) -> float:
 def measure(pair: Pair, rounds: int) -> Times:
     times = Times()
     for _ in range(rounds):
-        times.floor.append(timed(pair.floor))
+        times.floor.append(pair.time_floor())
         times.ours.append(timed(pair.ours))
     return times
+
+
+def sync_time(folder: Path) -> float:
+    """Seconds of an fdatasync of 4 KiB that are on the disk already: the median of some."""
+    seconds: list[float] = []
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        page = bytes(4096)
+        file.write(page * SYNCS)
+        os.fsync(file.fileno())
+        for number in range(SYNCS):
+            os.pwrite(file.fileno(), page, len(page) * number)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
 
 
 @contextmanager

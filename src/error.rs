@@ -1,5 +1,7 @@
 //! Everything that can go wrong in the core, with its facts; the Python layer gives each its exception.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::chain::Hash;
@@ -66,6 +68,11 @@ pub enum Error {
     Unsupported(String),
     Closed,
     Forked,
+    /// The system would not do something with the file, or one beside it.
+    File {
+        path: PathBuf,
+        error: io::Error,
+    },
     /// SQLite would not open the file, or one beside it.
     CannotOpen(String),
     /// The caller's argument is wrong; nothing was done.
@@ -77,6 +84,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn file(path: &Path, error: io::Error) -> Self {
+        Self::File { path: path.to_owned(), error }
+    }
+
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::Malformed { stream: None, writer: None, seq: None, detail: detail.into() }
     }

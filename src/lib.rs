@@ -27,6 +27,14 @@ mod py;
 #[cfg(feature = "python")]
 #[pyo3::pymodule]
 mod _core {
+    /// Here, where nobody forks: a first connection may be amid other threads.
+    #[pymodule_init]
+    #[allow(clippy::unnecessary_wraps)]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::os::locks::install();
+        Ok(())
+    }
+
     #[pymodule_export]
     use crate::py::{
         _options, Appended, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction,

@@ -1,12 +1,18 @@
 //! Switches for tests and benches: "without" in a measurement means with the switch off.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Group commit, and the queue of processes before the write lock.
 pub static QUEUE: Switch = Switch(AtomicBool::new(true));
 
+/// Locks of our own descriptions; else files that are opened from then on have POSIX locks.
+pub static HOOKS: Switch = Switch(AtomicBool::new(true));
+
 /// Pages at which the WAL is carried into the file; 0 is what the durability asks for.
-pub static WAL_PAGES: AtomicI32 = AtomicI32::new(0);
+pub static WAL_PAGES: AtomicU32 = AtomicU32::new(0);
+
+/// To carry the WAL over in a thread of its own; else a commit does it.
+pub static BESIDE: Switch = Switch(AtomicBool::new(true));
 
 pub struct Switch(AtomicBool);
 

@@ -12,6 +12,10 @@ def script(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 def run(code: str, *arguments: object) -> list[str]:
     with script(code, *arguments) as process:
-        output, _ = process.communicate(timeout=60)
+        try:
+            output, _ = process.communicate(timeout=60)
+        except BaseException:
+            process.kill()  # Else it would be waited for.
+            raise
     assert process.returncode == 0, output
     return output.splitlines()

@@ -23,9 +23,10 @@ ARGUMENTS: dict[str, list[str]] = {
     "heads": [],
     "verify": [],
     "generation": ["g"],
+    "backup": ["copy.db"],
     "info": [],
 }
-READING = [verb for verb in ARGUMENTS if verb != "append"]
+READING = [verb for verb in ARGUMENTS if verb not in {"append", "backup"}]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -64,6 +65,7 @@ def test_every_command_is_tested() -> None:
         ("append app.db s w --durability some", "argument --durability: invalid choice"),
         ("heads app.db --timeout -1", "argument --timeout: "),
         ("heads app.db --timeout nan", "argument --timeout: "),
+        ("backup app.db", "the following arguments are required: TARGET; see agent-store backup --help"),
         ("generation app.db g rise", "argument CHANGE: invalid choice: 'rise'"),
         ("generation app.db g set", "set needs a number N"),
         ("generation app.db g bump 3", "bump takes no number"),

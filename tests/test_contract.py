@@ -275,5 +275,5 @@ def test_info(store: Store) -> None:
     assert info["sqlite_version"].startswith("3.")
     assert set(info) == {
         *("kind", "path", "format", "id", "layout", "entries", "logs", "position", "bytes"),
-        *("sqlite_version", "durability", "read_only"),
+        *("sqlite_version", "durability", "read_only", "locks"),
     }

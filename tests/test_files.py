@@ -223,7 +223,7 @@ if child == 0:
         lambda: list(store.entries()), store.heads, store.position, store.verify, store.info,
         lambda: store.query("SELECT 1"), lambda: store.execute("CREATE TABLE t (a)"), lambda: store.log("s", "w"),
         lambda: store.generation("g").bump(), store.transaction().__enter__,
-        lambda: store.append_many([("s", "w", b"y")])]
+        lambda: store.append_many([("s", "w", b"y")]), lambda: store.backup(sys.argv[1] + "-copy")]
     for call in calls:
         try:
             call()

@@ -4,47 +4,17 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 import agent_store
 from agent_store import Entry, Store
 from agent_store.errors import HeadMoved, StoreClosed, TransactionConflict
+from threads import THREADS, check, together
 
-THREADS = 16
 EACH = 60
-Result = TypeVar("Result")
-
-
-def together(work: Callable[[int], Result], threads: int = THREADS) -> list[Result]:
-    """What `work(0)`, `work(1)` … return, each in a thread of its own, begun at the same moment."""
-    barrier = threading.Barrier(threads)
-
-    def begin(number: int) -> Result:
-        barrier.wait(timeout=30)
-        return work(number)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(begin, range(threads)))
-
-
-def check(store: Store, count: int) -> list[Entry]:
-    """All entries, once it is clear that they are `count` in an unbroken order."""
-    entries = list(store.entries())
-    assert [entry.position for entry in entries] == list(range(1, count + 1))
-    seqs = defaultdict(list)
-    for entry in entries:
-        seqs[entry.stream, entry.writer].append(entry.seq)
-    for found in seqs.values():
-        assert found == list(range(1, len(found) + 1))
-    verdict = store.verify()
-    assert verdict.holds, verdict.breaks
-    assert (verdict.entries, verdict.entries_hold, verdict.logs) == (count, count, len(seqs))
-    return entries
 
 
 def test_threads_append_to_one_log(store: Store) -> None:
@@ -90,12 +60,15 @@ def test_threads_append_in_every_way_to_logs_of_their_own_and_a_common_one(store
 
 def test_threads_that_expect_a_head_never_write_after_another(store: Store) -> None:
     log = store.log("s", "w")
+    have_looked = threading.Barrier(THREADS)
 
     def work(number: int) -> tuple[list[Entry], int]:
         written: list[Entry] = []
         refused = 0
         while len(written) < 20:
             head = log.head()
+            if head is None:
+                have_looked.wait(30)  # So that all but one are refused.
             try:
                 entry = log.append(b"%d/%d" % (number, len(written)), expected=head)
             except HeadMoved:
@@ -108,7 +81,7 @@ def test_threads_that_expect_a_head_never_write_after_another(store: Store) -> N
     told = together(work)
     entries = check(store, THREADS * 20)
     assert sorted(entries, key=str) == sorted((entry for written, _ in told for entry in written), key=str)
-    assert sum(refused for _, refused in told) > 0
+    assert sum(refused for _, refused in told) >= THREADS - 1
 
 
 def test_generations_give_each_value_once(store: Store) -> None:

@@ -147,13 +147,10 @@ class StoreClosed(StoreError):
 
 
 class ForkedStore(StoreError):
-    """The store was opened in the parent process.
-
-    The child must not open the same file either: what it commits can vanish when the parent closes.
-    """
+    """The store was opened in the parent process: the child is to open the file anew (docs/safety.md: where it may)."""
 
     def __str__(self) -> str:
-        return "the store was opened before this process was forked: start processes by spawn, or fork before opening"
+        return "the store was opened before this process was forked: open the file anew in this one"
 
 
 class UnsupportedFormat(StoreError):

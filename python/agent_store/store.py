@@ -143,13 +143,29 @@ class Store:
 
     def info(self) -> dict[str, Any]:
         """Facts of the store: kind, path, format, id, layout, entries, logs, position, bytes, sqlite_version,
-        durability, read_only. Counting takes time in proportion to the store.
+        durability, read_only, locks. Counting takes time in proportion to the store.
+
+        `locks`: "ofd" where no other library in the process can drop the locks on the file, "posix" where it can.
         """
         return self._binding.backend.info(self._binding.reading())
 
+    def backup(self, path: Target, *, progress: Progress | None = None) -> Verdict:
+        """Copy the store to a new file while others go on writing, verify the copy, and only then give it its name.
+
+        The copy is the store as it was at one moment: one file, with the permissions of the store's. Returns the
+        Verdict of the copy; damage that the store has is in it, a finding as for `verify`. `progress(done, total)` is
+        called about 20 times a second with pages, each counted twice: copied, verified.
+
+        Raises FileExistsError for what is there, FileNotFoundError for a missing directory, PermissionError,
+        TransactionConflict inside `transaction()`, BackendError for a full disk. After an error no file is at `path`.
+        """
+        self._binding.backend.check_open()
+        self._binding.check_outside("backup()")
+        return Verdict.of(self._binding.backend.backup(sqlite.place(path), progress))
+
     def close(self) -> None:
         """Close the store, once the calls of other threads have ended. Any number of times."""
-        self._binding.check_outside()
+        self._binding.check_outside("close()")
         self._binding.backend.close()
         self._closed = True
 

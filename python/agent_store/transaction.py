@@ -41,10 +41,10 @@ class Binding:
             )
         return thread.open[-1] if thread.open else None
 
-    def check_outside(self) -> None:
+    def check_outside(self, call: str) -> None:
         """TransactionConflict where this thread has a transaction open."""
         if self.thread.open:
-            raise TransactionConflict("close() inside a transaction of its own store: leave the block first")
+            raise TransactionConflict(f"{call} inside a transaction of its own store: leave the block first")
 
     def is_drawing(self) -> bool:
         """True while an iterable of the caller's runs in this thread."""

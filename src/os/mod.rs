@@ -1,4 +1,19 @@
 //! What Rust's own library does not offer of the system. All `unsafe` of the crate is in here, each with its reason.
+//!
+//! - `sys`: system calls, safe to call;
+//! - `descriptors`: what SQLite and we have open, and which description of each file bears its locks;
+//! - `locks`: SQLite's locks, put where no other library of the process can drop them;
+//! - `fork`: the gate that a fork waits at, and what a forked child lets go of;
+//! - `threads`: threads that borrow, which a forked child does not wait for;
+//! - `tickets`: a line of processes.
 #![allow(unsafe_code)]
 
+mod descriptors;
+pub mod fork;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod hooks;
+pub mod locks;
+mod sys;
+pub mod threads;
+pub mod tickets;
 pub mod wal;

@@ -12,6 +12,7 @@ use super::findings::Findings;
 use super::head::{Appended, Head};
 use super::pages::{Pages, entries};
 use super::{hash, values};
+use crate::os::fork;
 use crate::sqlite::{self, Change, Durability, Expected, Reading, Select, Settings, Store};
 
 /// A store on an SQLite file, or in memory.
@@ -77,6 +78,10 @@ impl Sqlite {
         self.store.in_memory()
     }
 
+    fn locks_refused(&self) -> bool {
+        self.store.locks_refused()
+    }
+
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
         detached(py, |_| self.store.check_open())
     }
@@ -95,7 +100,7 @@ impl Sqlite {
 
     fn rollback(&self, py: Python<'_>, tx: &Bound<'_, Transaction>) {
         let tx = tx.get();
-        py.detach(|| tx.inner.rollback());
+        py.detach(|| fork::inside(|| tx.inner.rollback()));
     }
 
     /// `expected`: `None` for anything, `(0, b"")` for an empty log, else seq and hash of the head.
@@ -162,7 +167,10 @@ impl Sqlite {
     ) -> PyResult<Bound<'py, PyList>> {
         let pages = pages.get();
         let tx = of(tx);
-        let page = detached(py, |check| pages.with(|reading| self.store.read(reading, limit, tx, check)))?;
+        let page = detached(py, |check| {
+            self.store.check_open()?;
+            pages.with(|reading| self.store.read(reading, limit, tx, check))
+        })?;
         entries(py, &page)
     }
 
@@ -210,6 +218,12 @@ impl Sqlite {
             self.store.verify_log(stream, writer, since.as_ref(), contains.as_ref(), tx, check, report)
         })
         .map(Findings)
+    }
+
+    /// Copy the store to `path`, absolute; `progress(done, total)` counts each page twice, copied and verified.
+    #[pyo3(signature = (path, progress=None))]
+    fn backup(&self, py: Python<'_>, path: PathBuf, progress: Option<&Bound<'_, PyAny>>) -> PyResult<Findings> {
+        reporting(py, progress, |check, report| self.store.backup(&path, check, report)).map(Findings)
     }
 
     /// `how`: current, bump, set, advance or reserve; the value after it.
@@ -287,6 +301,6 @@ impl Sqlite {
 impl Drop for Sqlite {
     fn drop(&mut self) {
         // Closing may carry the whole WAL into the file: not while everybody else waits for the interpreter.
-        Python::attach(|py| py.detach(|| self.store.abandon()));
+        Python::attach(|py| py.detach(|| fork::inside(|| self.store.abandon())));
     }
 }

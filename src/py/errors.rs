@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::head::Head;
 use crate::chain::Hash;
 use crate::error::{Error, Result};
+use crate::os::fork;
 
 pyo3::import_exception!(agent_store.errors, BackendError);
 pyo3::import_exception!(agent_store.errors, BusyError);
@@ -26,25 +27,37 @@ pyo3::import_exception!(agent_store.errors, TransactionConflict);
 pyo3::import_exception!(agent_store.errors, UnsupportedFormat);
 
 /// What a Python callback or a signal handler raised while the core was at work.
-#[derive(Default)]
-pub struct Raised(Mutex<Option<PyErr>>);
+pub struct Raised {
+    error: Mutex<Option<PyErr>>,
+    pid: u32,
+}
 
 impl Raised {
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<PyErr>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new() -> Self {
+        Self { error: Mutex::new(None), pid: std::process::id() }
     }
 
-    /// Keep the exception, and end the call of the core.
-    pub fn keep(&self, result: PyResult<()>) -> Result<()> {
-        result.map_err(|error| {
-            *self.slot() = Some(error);
-            Error::Stopped
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<PyErr>> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Call Python from within the core. Its exception is kept, and ends the call of the core; so does a fork, in the child.
+    fn call(&self, python: impl FnOnce(Python<'_>) -> PyResult<()>) -> Result<()> {
+        fork::outside(|| {
+            let result = Python::attach(python);
+            if self.pid != std::process::id() {
+                return Err(Error::Forked);
+            }
+            result.map_err(|error| {
+                *self.slot() = Some(error);
+                Error::Stopped
+            })
         })
     }
 
     /// To be asked by whatever waits or takes long.
-    pub fn signals(&self) -> Result<()> {
-        self.keep(Python::attach(|py| py.check_signals()))
+    fn signals(&self) -> Result<()> {
+        self.call(|py| py.check_signals())
     }
 
     pub fn convert(&self, py: Python<'_>, error: Error) -> PyErr {
@@ -60,8 +73,8 @@ pub fn detached<T: Send>(
     py: Python<'_>,
     work: impl FnOnce(crate::sqlite::Check<'_>) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let raised = Raised::default();
-    py.detach(|| work(&|| raised.signals())).map_err(|error| raised.convert(py, error))
+    let raised = Raised::new();
+    py.detach(|| fork::inside(|| work(&|| raised.signals()))).map_err(|error| raised.convert(py, error))
 }
 
 /// Run a verification; `progress` and signals are attended to from the calling thread.
@@ -70,19 +83,18 @@ pub fn reporting<T: Send>(
     progress: Option<&Bound<'_, PyAny>>,
     work: impl FnOnce(crate::sqlite::Check<'_>, crate::sqlite::Progress<'_>) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let raised = Raised::default();
+    let raised = Raised::new();
     let progress = progress.map(|progress| progress.clone().unbind());
-    let result = py.detach(|| {
-        work(&|| raised.signals(), &mut |done, total| {
-            raised.keep(Python::attach(|py| {
-                py.check_signals()?;
-                match &progress {
-                    Some(progress) => progress.call1(py, (done, total)).map(drop),
-                    None => Ok(()),
-                }
-            }))
+    let mut report = |done, total| {
+        raised.call(|py| {
+            py.check_signals()?;
+            match &progress {
+                Some(progress) => progress.call1(py, (done, total)).map(drop),
+                None => Ok(()),
+            }
         })
-    });
+    };
+    let result = py.detach(|| fork::inside(|| work(&|| raised.signals(), &mut report)));
     result.map_err(|error| raised.convert(py, error))
 }
 
@@ -111,6 +123,15 @@ fn exception(py: Python<'_>, error: Error) -> PyErr {
         Error::Unsupported(detail) => UnsupportedFormat::new_err(detail),
         Error::Closed => StoreClosed::new_err(()),
         Error::Forked => ForkedStore::new_err(()),
+        Error::File { path, error } => match error.raw_os_error() {
+            // Python has a class for each number.
+            Some(number) => {
+                let text = error.to_string();
+                let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+                PyOSError::new_err((number, text, path.into_os_string()))
+            }
+            None => BackendError::new_err(format!("{}: {error}", path.display())),
+        },
         Error::Invalid(detail) => PyValueError::new_err(detail),
         Error::Overflow(detail) => PyOverflowError::new_err(detail),
         Error::Stopped => BackendError::new_err("the call was stopped"),

@@ -2,8 +2,8 @@
 
 use rusqlite::{CachedStatement, Connection};
 
+use super::conn::Conn;
 use super::heads::{Heads, LogHead};
-use super::pool::Conn;
 use super::sql;
 use crate::chain::{self, Hash};
 use crate::error::{Error, HeadMoved, Result};

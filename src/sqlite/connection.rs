@@ -8,6 +8,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::wait::Patience;
 use super::wal;
 use crate::error::{Error, Result};
+use crate::os::fork::Own;
+use crate::os::locks;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -33,15 +35,17 @@ const WRITER_CACHE: i64 = 32_000;
 /// KiB, for each reading connection.
 const READER_CACHE: i64 = 4_000;
 
-pub fn in_memory() -> Result<Connection> {
+pub fn in_memory() -> Result<Own<Connection>> {
+    locks::install();
     let conn =
         Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     harden(&conn, Role::Writer)?;
-    Ok(conn)
+    Ok(Own::new(conn))
 }
 
 /// `path` is absolute: SQLite then reads no URI into it, and a later chdir changes nothing.
-pub fn open(path: &Path, role: Role, durability: Durability, patience: &Patience<'_>) -> Result<Connection> {
+pub fn open(path: &Path, role: Role, durability: Durability, patience: &Patience<'_>) -> Result<Own<Connection>> {
+    locks::install();
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
         | match role {
             Role::Writer => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
@@ -54,6 +58,7 @@ pub fn open(path: &Path, role: Role, durability: Durability, patience: &Patience
     } else {
         Connection::open_with_flags(path, flags)?
     };
+    let conn = Own::new(conn);
     // The first of its pragmas that reads the file finds it locked while another process recovers the WAL.
     patience.retry("the first look into the file", || harden(&conn, role))?;
     if role == Role::Writer {

@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 
 use super::block::{self, By};
+use super::conn::Conn;
 use super::layout::Layout;
-use super::pool::Conn;
 use super::rows;
 use crate::checker::Checker;
 use crate::error::Result;
@@ -61,7 +61,7 @@ pub fn feed(
         seen(row);
         // Never back: a forged table may hold positions that are no integers, which are given as 0.
         last = last.max(if by == By::Seq { row.seq.unwrap_or(last) } else { row.position });
-        checker.row(row, &conn.sqlite)
+        checker.row(row, &*conn.sqlite)
     });
     checker.settle();
     let more = more?;

@@ -1,10 +1,12 @@
 //! The facts of a store.
 
+use super::conn::Conn;
 use super::connection::Durability;
 use super::heads::last_position;
 use super::layout::{FORMAT, Layout};
-use super::pool::{Conn, Settings};
+use super::pool::Settings;
 use crate::error::Result;
+use crate::os::locks;
 
 /// The facts of a store, as `info()` tells them.
 pub struct Info {
@@ -18,6 +20,8 @@ pub struct Info {
     pub bytes: i64,
     pub durability: Durability,
     pub read_only: bool,
+    /// `None` in memory.
+    pub locks: Option<&'static str>,
 }
 
 pub fn of(conn: &Conn, settings: &Settings) -> Result<Info> {
@@ -35,5 +39,6 @@ pub fn of(conn: &Conn, settings: &Settings) -> Result<Info> {
         bytes: number("PRAGMA main.page_count")? * number("PRAGMA main.page_size")?,
         durability: settings.durability,
         read_only: settings.read_only,
+        locks: settings.path.as_deref().map(locks::of),
     })
 }

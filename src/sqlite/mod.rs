@@ -2,35 +2,45 @@
 
 mod append;
 mod audit;
+mod backup;
 mod block;
+mod carry;
+mod conn;
 mod connection;
 mod crate_layout;
 mod feed;
 mod generation;
+mod group;
 mod heads;
 mod identity;
 mod index;
 mod info;
 mod layout;
+mod line;
 mod merge;
+mod op;
 mod open;
 mod pool;
+mod queue;
 mod read;
 mod refuse;
 mod rows;
 mod scan;
 mod share;
+mod sidecar;
 mod sql;
 mod statement;
 mod taker;
 mod transaction;
 mod turn;
+mod unfinished;
 mod upgrade;
 mod via;
 mod wait;
 mod wal;
 mod work;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,16 +58,19 @@ pub use statement::Params;
 pub use transaction::Transaction;
 pub use wait::Check;
 
+use conn::Conn;
 use connection::Role;
 use identity::Identity;
 use layout::Layout;
-use pool::{Conn, Pool};
+use op::{Op, Outcome};
+use pool::Pool;
 use statement::Way;
 use via::Via;
 use wait::Patience;
 
 use crate::error::{Error, Head, Result};
 use crate::findings::Findings;
+use crate::os::{fork, locks};
 
 pub struct Store {
     pool: Arc<Pool>,
@@ -67,6 +80,7 @@ pub struct Store {
 impl Store {
     /// `settings.path` is absolute. A new file becomes a store.
     pub fn open(settings: Settings, timeout: Duration, check: Check<'_>, progress: Progress<'_>) -> Result<Self> {
+        fork::check()?;
         let mut patience = Patience::new(timeout, check);
         let (conn, role) = match settings.path.as_deref() {
             None => {
@@ -96,6 +110,11 @@ impl Store {
     /// Closed and Forked, before anything else is looked at.
     pub fn check_open(&self) -> Result<()> {
         self.pool.check_open()
+    }
+
+    /// True once for each file that the system gives only locks for which others in this process can drop.
+    pub fn locks_refused(&self) -> bool {
+        self.pool.settings.path.as_deref().is_some_and(locks::refused)
     }
 
     pub fn in_memory(&self) -> bool {
@@ -136,6 +155,14 @@ impl Store {
         }
     }
 
+    /// What may share a commit with others.
+    fn submit(&self, op: Op<'_>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Outcome> {
+        match tx {
+            Some(tx) => tx.write(|conn| op.run(conn)),
+            None => group::write(&self.pool, &op, &Patience::new(self.timeout, check)),
+        }
+    }
+
     pub fn append(
         &self,
         stream: &str,
@@ -145,7 +172,7 @@ impl Store {
         tx: Option<&Transaction>,
         check: Check<'_>,
     ) -> Result<Appended> {
-        self.write(tx, check, |conn| append::append(conn, stream, writer, payloads, expected))
+        self.submit(Op::Append { stream, writer, payloads, expected }, tx, check)?.appended()
     }
 
     pub fn append_rows(&self, rows: &[(&str, &str, &[u8])], tx: Option<&Transaction>, check: Check<'_>) -> Result<i64> {
@@ -196,7 +223,7 @@ impl Store {
         tx: Option<&Transaction>,
         check: Check<'_>,
     ) -> Result<i64> {
-        self.write(tx, check, |conn| generation::change(&conn.sqlite, key, change))
+        self.submit(Op::Change { key, change }, tx, check)?.value()
     }
 
     pub fn generations(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<(String, i64)>> {
@@ -219,6 +246,10 @@ impl Store {
         progress: Progress<'_>,
     ) -> Result<Findings> {
         scan::log(&self.via(tx, check), stream, writer, since, contains, progress)
+    }
+
+    pub fn backup(&self, target: &Path, check: Check<'_>, progress: Progress<'_>) -> Result<Findings> {
+        backup::run(self, target, check, progress)
     }
 
     pub fn execute(&self, sql: &str, params: &Params, tx: Option<&Transaction>, check: Check<'_>) -> Result<u64> {

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use super::conn::Conn;
 use super::connection::snapshot;
 use super::connection::{self, Role};
 use super::crate_layout;
 use super::layout::{self, Layout};
-use super::pool::{Conn, Settings};
+use super::pool::Settings;
+use super::queue::Queue;
 use super::turn;
 use super::upgrade;
 use super::wait::Patience;
@@ -66,7 +68,7 @@ pub fn to_write(
         }
         sqlite.execute_batch("COMMIT")?;
     }
-    let mut conn = Conn { wal, ..Conn::new(sqlite, layout)? };
+    let mut conn = Conn { wal, queue: Queue::beside(path), ..Conn::new(sqlite, layout)? };
     if layout == Layout::Crate {
         upgrade::run(&conn, path, patience, progress)?;
         conn.layout = Layout::Compact;

@@ -6,21 +6,20 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use rusqlite::Connection;
-
-use super::block::Block;
-use super::connection::snapshot;
-use super::connection::{self, Durability, Role};
+use super::carry::Carrier;
+use super::conn::Conn;
+use super::connection::{self, Durability, Role, snapshot};
 use super::crate_layout;
-use super::heads::Heads;
 use super::identity::Identity;
-use super::index::Indexed;
 use super::layout::{self, Layout};
-use super::taker::Taker;
+use super::line::{End, Line, Waiter};
+use super::op::{Kept, Outcome};
 use super::wait::Patience;
-use super::wal::Wal;
+use super::wal;
 use crate::error::{Error, Result};
+use crate::os::fork;
 
 /// Readers kept open when nobody uses them.
 const IDLE_READERS: usize = 4;
@@ -34,32 +33,10 @@ pub struct Settings {
     pub read_only: bool,
 }
 
-/// A connection, with what is remembered of the database on it.
-pub struct Conn {
-    pub sqlite: Connection,
-    pub blocks: Taker<Block>,
-    pub index: Taker<Indexed>,
-    pub heads: Heads,
-    pub wal: Wal,
-    pub layout: Layout,
-}
-
-impl Conn {
-    pub fn new(sqlite: Connection, layout: Layout) -> Result<Self> {
-        Ok(Self {
-            blocks: Taker::of(&sqlite)?,
-            index: Taker::of(&sqlite)?,
-            sqlite,
-            heads: Heads::default(),
-            wal: Wal::default(),
-            layout,
-        })
-    }
-}
-
 pub struct Pool {
     pub settings: Settings,
     pub identity: Identity,
+    pub carrier: Carrier,
     pid: u32,
     reader_role: Role,
     slots: Mutex<Slots>,
@@ -73,12 +50,21 @@ struct Slots {
     readers: Vec<Conn>,
     lent: usize,
     closed: bool,
-    /// Threads that wait for a loan to end: a wake-up that nobody waits for is a system call for nothing.
-    waiting: usize,
+    /// Who waits for the writer; empty while it is here.
+    line: Line,
+    /// Threads that close the store and wait for loans to end: a wake-up that nobody waits for is a system call for nothing.
+    closing: usize,
 }
 
-/// A lent connection; dropping it gives it back. A loan of one call never reaches a forked child, where only the forking
-/// thread lives on; a transaction's does, and sees to it itself.
+/// What waiting for the writer came to.
+// It lives for a moment, on the stack.
+#[allow(clippy::large_enum_variant)]
+pub enum Turn {
+    Mine(Lease),
+    Done(Result<Outcome>),
+}
+
+/// A lent connection; dropping it gives it back, and in a forked child leaves it to the parent.
 pub struct Lease {
     pool: Arc<Pool>,
     conn: Option<Conn>,
@@ -96,6 +82,7 @@ impl Pool {
             role
         };
         Arc::new(Self {
+            carrier: Carrier::default(),
             settings,
             identity,
             pid: std::process::id(),
@@ -139,30 +126,82 @@ impl Pool {
         Ok(())
     }
 
-    pub fn writer(self: &Arc<Self>, patience: &Patience<'_>) -> Result<Lease> {
+    /// The writing connection, if nobody has it.
+    fn try_writer(self: &Arc<Self>) -> Result<Option<Lease>> {
         self.guard()?;
         if self.settings.read_only {
             let path = self.settings.path.as_deref().map(|path| path.display().to_string());
             return Err(Error::ReadOnly(format!("{} was opened with read_only=True", path.unwrap_or_default())));
         }
         let mut slots = self.slots();
-        loop {
+        if slots.closed {
+            return Err(Error::Closed);
+        }
+        let conn = slots.writer.take();
+        slots.lent += usize::from(conn.is_some());
+        Ok(conn.map(|conn| self.lease(conn)))
+    }
+
+    fn lease(self: &Arc<Self>, conn: Conn) -> Lease {
+        Lease { pool: Arc::clone(self), conn: Some(conn), writer: true }
+    }
+
+    /// The writing connection, after those who came before.
+    pub fn writer(self: &Arc<Self>, patience: &Patience<'_>) -> Result<Lease> {
+        match self.turn(|| None, patience)? {
+            Turn::Mine(lease) => Ok(lease),
+            // Nobody writes for who hands nothing over: this is why it was sent away.
+            Turn::Done(result) => Err(result.err().unwrap_or(Error::Closed)),
+        }
+    }
+
+    /// The same, or what came of `op`, if it was handed over to another thread's transaction meanwhile.
+    pub fn turn(self: &Arc<Self>, op: impl FnOnce() -> Option<Kept>, patience: &Patience<'_>) -> Result<Turn> {
+        if let Some(lease) = self.try_writer()? {
+            return Ok(Turn::Mine(lease));
+        }
+        let waiter = Arc::new(Waiter::new(op()));
+        {
+            let mut slots = self.slots();
             if slots.closed {
                 return Err(Error::Closed);
             }
             if let Some(conn) = slots.writer.take() {
                 slots.lent += 1;
-                return Ok(Lease { pool: Arc::clone(self), conn: Some(conn), writer: true });
+                return Ok(Turn::Mine(self.lease(conn)));
             }
-            drop(slots); // `left` may ask Python, which must find no lock of ours held.
-            let left = patience.left("another thread's write or transaction in this store")?;
-            slots = self.slots();
-            if slots.writer.is_none() {
-                slots.waiting += 1;
-                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
-                slots.waiting -= 1;
-            }
+            slots.line.join(Arc::clone(&waiter));
         }
+        let error = loop {
+            let left = match patience.left("other threads' writes or transactions in this store") {
+                Ok(left) => left,
+                Err(error) => break error,
+            };
+            if let Some(end) = waiter.nap(left) {
+                return Ok(self.ended(end));
+            }
+        };
+        self.guard()?; // It may be the child of a fork.
+        if self.slots().line.leave(&waiter) {
+            return Err(error);
+        }
+        // It is being written, or is about to be lent to: neither waits for anybody.
+        match self.ended(waiter.wait()) {
+            Turn::Done(result) if !matches!(error, Error::Stopped) => Ok(Turn::Done(result)),
+            _ => Err(error),
+        }
+    }
+
+    fn ended(self: &Arc<Self>, end: End) -> Turn {
+        match end {
+            End::Lent(conn) => Turn::Mine(self.lease(conn)),
+            End::Done(result) => Turn::Done(result),
+        }
+    }
+
+    /// Those who wait with a small write: whoever takes them tells each what came of it.
+    pub fn take_group(&self, taken: usize) -> Vec<Arc<Waiter>> {
+        self.slots().line.take_small(taken)
     }
 
     pub fn reader(self: &Arc<Self>, patience: &Patience<'_>) -> Result<Lease> {
@@ -202,11 +241,23 @@ impl Pool {
         let mut slots = self.slots();
         slots.closed = true;
         let (writer, readers) = (slots.writer.take(), std::mem::take(&mut slots.readers));
+        let line = std::mem::take(&mut slots.line);
         drop(slots);
+        line.close();
+        if let Some(writer) = &writer {
+            self.retire(writer);
+        }
         // The writer last: the last connection to go carries the WAL into the file.
         drop(readers);
         drop(writer);
         self.freed.notify_all();
+    }
+
+    /// A writer about to be closed: what may not be on the disk is not to be carried into the file.
+    fn retire(&self, writer: &Conn) {
+        if self.check_healthy().is_err() {
+            let _ = wal::keep(&writer.sqlite, true);
+        }
     }
 
     /// Idempotent; waits for loans that are out as long as `patience` lasts.
@@ -218,13 +269,20 @@ impl Pool {
                 return Ok(());
             }
             let left = patience.left("calls of other threads that still use this store")?;
+            self.wait(left);
+        }
+    }
+
+    /// Until the last loan ends, at most for `left`.
+    fn wait(&self, left: Duration) {
+        fork::outside(|| {
             let mut slots = self.slots();
             if slots.lent > 0 {
-                slots.waiting += 1;
+                slots.closing += 1;
                 slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
-                slots.waiting -= 1;
+                slots.closing -= 1;
             }
-        }
+        });
     }
 }
 
@@ -236,24 +294,38 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let conn = self.conn.take();
+        if self.pool.guard().is_err() {
+            return;
+        }
         let mut slots = self.pool.slots();
+        // From hand to hand: what is put down between two turns goes to whoever is quickest, again and again.
+        if self.writer
+            && !slots.closed
+            && let Some(next) = slots.line.next()
+            && let Some(conn) = self.conn.take()
+        {
+            drop(slots);
+            next.end(End::Lent(conn));
+            return;
+        }
         slots.lent -= 1;
-        let surplus = if slots.closed {
-            conn
+        let mut surplus = None;
+        if slots.closed {
+            surplus = self.conn.take();
+            if let Some(writer) = surplus.as_ref().filter(|_| self.writer) {
+                self.pool.retire(writer);
+            }
         } else if self.writer {
-            slots.writer = conn;
-            None
+            slots.writer = self.conn.take();
         } else if slots.readers.len() < IDLE_READERS {
-            slots.readers.extend(conn);
-            None
+            slots.readers.extend(self.conn.take());
         } else {
-            conn
-        };
-        let waiting = slots.waiting > 0;
+            surplus = self.conn.take();
+        }
+        let closing = slots.closing > 0;
         drop(slots);
         drop(surplus);
-        if waiting {
+        if closing {
             self.pool.freed.notify_all();
         }
     }

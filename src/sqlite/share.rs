@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::rows;
 use super::via::Via;
@@ -12,6 +12,8 @@ use super::work::{Job, Scan};
 use crate::checker::Checker;
 use crate::error::{Error, Result};
 use crate::findings::Findings;
+use crate::os::fork;
+use crate::os::threads::beside;
 use crate::row::{Lookup, State};
 
 /// How often the caller is told of the progress, and asked whether to stop.
@@ -50,43 +52,59 @@ fn share(
         return Ok(());
     }
     let todo = Mutex::new(jobs.into_iter());
+    let next = || todo.lock().unwrap_or_else(PoisonError::into_inner).next();
     let cancelled = AtomicBool::new(false);
     let (send, receive) = channel();
     let scan = joined.scan;
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (todo, cancelled, send) = (&todo, &cancelled, send.clone());
-            scope.spawn(move || {
-                loop {
-                    let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some((place, job)) = next else { return };
-                    let done = scan.job(job, &mut || {
-                        if cancelled.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
-                    });
-                    let failed = done.is_err();
-                    let _ = send.send(done.map(|done| (place, done)));
-                    if failed {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(send);
-        let mut failure = None;
-        loop {
-            let step = match receive.recv_timeout(ASK) {
-                Ok(Ok((place, done))) if failure.is_none() => joined.add(place, done),
-                Ok(done) => done.map(|_| ()),
-                Err(RecvTimeoutError::Timeout) if failure.is_none() => progress(),
-                Err(RecvTimeoutError::Timeout) => Ok(()),
-                Err(RecvTimeoutError::Disconnected) => return failure.map_or(Ok(()), Err),
-            };
-            if let Err(error) = step {
-                failure.get_or_insert(error);
-                cancelled.store(true, Ordering::Relaxed);
+    let worker = |send: Sender<_>| {
+        let mut step = || {
+            fork::breathe();
+            if cancelled.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
+        };
+        while let Some((place, job)) = next() {
+            let done = scan.job(job, &mut step);
+            let failed = done.is_err();
+            let _ = send.send(done.map(|done| (place, done)));
+            if failed {
+                return;
             }
         }
-    })
+    };
+    let workers: Vec<_> = (0..threads).map(|_| send.clone()).map(|send| || fork::inside(|| worker(send))).collect();
+    drop(send);
+    fork::outside(|| {
+        beside(workers.into_iter(), || {
+            let mut failure = None;
+            let mut asked = Instant::now();
+            loop {
+                let step = match receive.recv_timeout(ASK.saturating_sub(asked.elapsed())) {
+                    Ok(Ok((place, done))) if failure.is_none() => fork::inside(|| joined.add(place, done)),
+                    Ok(done) => done.map(|_| ()),
+                    Err(RecvTimeoutError::Timeout) => {
+                        asked = Instant::now();
+                        if failure.is_none() { progress() } else { Ok(()) }
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
+                match step {
+                    Ok(()) => {}
+                    // In the child, which has no workers that could end.
+                    Err(Error::Forked) => return Err(Error::Forked),
+                    Err(error) => {
+                        failure.get_or_insert(error);
+                        cancelled.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+            failure.map_or(Ok(()), Err)
+        })
+    })?;
+    // What nobody took, for want of threads.
+    while let Some((place, job)) = next() {
+        let done = scan.job(job, progress)?;
+        joined.add(place, done)?;
+    }
+    Ok(())
 }
 
 /// What was found so far.

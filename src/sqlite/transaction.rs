@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::pool::{Conn, Lease, Pool};
+use super::conn::Conn;
+use super::pool::{Lease, Pool};
 use super::wait::Patience;
 use crate::error::{Error, Result};
-
-const WRITE_LOCK: &str = "the write lock of the file, held by another connection";
+use crate::os::fork;
 
 fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute(()).map(drop)
@@ -18,27 +18,30 @@ fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
 /// Take the write lock of the store and of the file.
 pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
     let mut lease = pool.writer(patience)?;
-    pool.check_healthy()?;
-    pool.identity.check(patience)?;
-    let conn = lease.conn()?;
-    conn.wal.before_begin(&conn.sqlite)?;
-    patience.retry(WRITE_LOCK, || run(&conn.sqlite, "BEGIN IMMEDIATE"))?;
-    // Only now: what others committed before we had the lock is to be seen.
-    if let Err(error) = conn.wal.before_write(&conn.sqlite).and_then(|()| conn.heads.refresh(&conn.sqlite)) {
-        rollback(conn);
-        return Err(error);
-    }
+    begin_on(pool, lease.conn()?, patience)?;
     Ok(lease)
 }
 
-pub fn commit(pool: &Pool, conn: &mut Conn) -> Result<()> {
+/// The same, by who has the store's already.
+pub fn begin_on(pool: &Pool, conn: &mut Conn, patience: &Patience<'_>) -> Result<()> {
+    pool.check_healthy()?;
+    pool.identity.check(patience)?;
+    let Conn { sqlite, wal, queue, .. } = conn;
+    wal.before_begin(sqlite)?;
+    queue.enter(patience, || run(sqlite, "BEGIN IMMEDIATE"))?;
+    // Only now: what others committed before we had the lock is to be seen.
+    let ready = conn.wal.before_write(&conn.sqlite).and_then(|()| conn.heads.refresh(&conn.sqlite));
+    ready.inspect_err(|_| rollback(conn))
+}
+
+pub fn commit(pool: &Arc<Pool>, conn: &mut Conn) -> Result<()> {
     if let Err(error) = pool.identity.check_still().and_then(|()| conn.heads.before_commit(&conn.sqlite)) {
         rollback(conn);
         return Err(error);
     }
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
         conn.heads.committed(&conn.sqlite);
-        conn.wal.after_commit(&conn.sqlite, pool);
+        pool.carrier.committed(pool, conn);
         return Ok(());
     };
     let unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
@@ -207,7 +210,7 @@ impl Drop for Transaction {
             return;
         }
         if self.level == 0 && self.lent.lock().is_ok_and(|lent| lent.is_some()) {
-            self.rollback();
+            fork::inside(|| self.rollback());
         }
     }
 }

@@ -9,20 +9,27 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::sidecar::{beside, is_of_others};
 use super::wait::Patience;
 use crate::error::Result;
+use crate::os::fork;
+use crate::os::locks::ParentsAlone;
 
+const ENDING: &str = "-upgrade";
 const NAP: Duration = Duration::from_millis(10);
 
 pub struct Turn {
     path: PathBuf,
+    pid: u32,
+    /// Before the file: it is to go first.
+    _here: ParentsAlone,
     file: File,
 }
 
 impl Turn {
     /// `None` where no such file can be made or locked: two upgrades then meet at SQLite's lock, bound by their timeouts.
     pub fn take(database: &Path, patience: &Patience<'_>) -> Result<Option<Self>> {
-        let path = beside(database);
+        let path = beside(database, ENDING);
         loop {
             if is_of_others(&path) {
                 return Ok(None);
@@ -30,19 +37,20 @@ impl Turn {
             let Ok(file) = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path) else {
                 return Ok(None);
             };
+            let here = ParentsAlone::register(&file);
             loop {
                 match file.try_lock() {
                     Ok(()) => break,
                     Err(TryLockError::WouldBlock) => {
                         patience.ask()?;
-                        std::thread::sleep(NAP);
+                        fork::outside(|| std::thread::sleep(NAP));
                     }
                     Err(TryLockError::Error(_)) => return Ok(None),
                 }
             }
             // The holder before us removed the file that we waited on; the next to come would make another.
             if same(&file, &path) {
-                return Ok(Some(Self { path, file }));
+                return Ok(Some(Self { path, pid: std::process::id(), _here: here, file }));
             }
         }
     }
@@ -50,23 +58,10 @@ impl Turn {
 
 /// Who is killed leaves the file. The next upgrade takes it along; where there is none to come, whoever opens does.
 pub fn clear(database: &Path) {
-    let path = beside(database);
+    let path = beside(database, ENDING);
     if !is_of_others(&path) {
         let _ = fs::remove_file(path);
     }
-}
-
-/// Ours is empty. What has bytes is somebody's file that happens to bear the name, another database perhaps, which must
-/// be neither removed nor opened: closing it would drop its own locks.
-fn is_of_others(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|file| !file.is_file() || file.len() > 0)
-}
-
-fn beside(database: &Path) -> PathBuf {
-    // As SQLite does, which keeps its log beside the file that a link leads to.
-    let mut path = database.canonicalize().unwrap_or_else(|_| database.to_owned()).into_os_string();
-    path.push("-upgrade");
-    path.into()
 }
 
 fn same(file: &File, path: &Path) -> bool {
@@ -78,8 +73,10 @@ fn same(file: &File, path: &Path) -> bool {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-        // A child forked meanwhile has the descriptor too: closing ours alone would leave the lock with it.
-        let _ = self.file.unlock();
+        if self.pid == std::process::id() {
+            let _ = fs::remove_file(&self.path);
+            // A child that another thread's system call made without our knowledge may have the descriptor too.
+            let _ = self.file.unlock();
+        }
     }
 }

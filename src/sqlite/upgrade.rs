@@ -7,10 +7,10 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::conn::Conn;
 use super::connection::snapshot;
 use super::feed::{Order, feed};
 use super::layout::{self, Layout};
-use super::pool::Conn;
 use super::refuse::refuse;
 use super::turn::Turn;
 use super::wait::Patience;
@@ -29,6 +29,9 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 pub fn run(conn: &Conn, path: &Path, patience: &mut Patience<'_>, progress: Progress<'_>) -> Result<()> {
     let _turn = Turn::take(path, patience)?;
     let result = attempt(conn, patience, progress);
+    if matches!(result, Err(Error::Forked)) {
+        return result; // In the child, where the connection is the parent's.
+    }
     if !conn.sqlite.is_autocommit() {
         conn.sqlite.execute_batch("ROLLBACK")?;
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::conn::Conn;
 use super::connection::snapshot;
 use super::crate_layout;
 use super::layout::{self, Layout};
-use super::pool::{Conn, Pool};
+use super::pool::Pool;
 use super::transaction::Transaction;
 use super::wait::{Check, Patience};
 use crate::error::Result;

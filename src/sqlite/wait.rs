@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, is_busy};
+use crate::os::fork;
 
 /// How often a waiting call asks whether it was told to stop (Ctrl-C).
 const ASK: Duration = Duration::from_millis(50);
@@ -43,6 +44,7 @@ impl<'a> Patience<'a> {
 
     /// An error where the caller was told to stop.
     pub fn ask(&self) -> Result<()> {
+        fork::breathe();
         if self.asked.get().elapsed() >= ASK {
             (self.check)()?;
             self.asked.set(Instant::now());
@@ -79,7 +81,8 @@ impl<'a> Patience<'a> {
     }
 
     fn nap(&self, what: &str, nap: &mut Duration) -> Result<()> {
-        std::thread::sleep((*nap).min(self.left(what)?));
+        let left = self.left(what)?;
+        fork::outside(|| std::thread::sleep((*nap).min(left)));
         *nap = (*nap * 2).min(LONGEST_NAP);
         Ok(())
     }

@@ -1,5 +1,4 @@
-//! The write-ahead log: what an earlier program left in it is brought to the disk before anything follows on it, and
-//! commits carry it into the file when it is long.
+//! The write-ahead log: what an earlier program left in it is brought to the disk before anything follows on it.
 //!
 //! What SQLite reads in the log may not be on the disk, if a sync of it failed and the program ended. A commit after it
 //! would be synced, and gone all the same with the next power cut, as what stands before it in the log is missing; and a
@@ -9,22 +8,14 @@
 //! before the first write. A store whose own carry was not synced writes no more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::connection::Durability;
 use super::pool::Pool;
 use crate::error::{Error, Result, is_busy};
-use crate::options;
 use crate::os;
-
-/// Pages of the WAL at which a commit carries it into the file. That costs two syncs and a write of each page that it
-/// holds, however many commits wrote it: with SQLite's 1,000 it was a quarter of the time of bulk appends. Where each
-/// commit syncs, a WAL that grows is the dearer thing: until it is first carried over, each sync also writes its length.
-const PAGES: i32 = 4_000;
-const PAGES_SYNCED: i32 = 1_000;
 
 /// Of a writing connection.
 #[derive(Default)]
@@ -32,17 +23,17 @@ pub struct Wal {
     /// It may hold what is not on the disk, and is not to be carried into the file.
     unsure: AtomicBool,
     /// Its pages after the newest commit of this connection.
-    pages: Arc<AtomicI32>,
+    pages: Arc<AtomicU32>,
 }
 
 impl Wal {
     /// To be called when a writing connection is set up.
     pub fn of(conn: &mut Connection) -> Result<Self> {
-        let pages = Arc::<AtomicI32>::default();
+        let pages = Arc::<AtomicU32>::default();
         let told = Arc::clone(&pages);
         // In the place of SQLite's own carrying after commits, which tells nobody when it fails.
-        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
-            told.store(pages, Ordering::Relaxed);
+        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+            told.store(pages.unsigned_abs(), Ordering::Relaxed);
             Ok(())
         }))?;
         let wal = Self { unsure: AtomicBool::new(false), pages };
@@ -99,20 +90,9 @@ impl Wal {
         keep(conn, false)
     }
 
-    /// Carry the WAL into the file if it is long enough; to be called after a commit, which stands whatever comes of it.
-    pub fn after_commit(&self, conn: &Connection, pool: &Pool) {
-        let most = match (options::WAL_PAGES.load(Ordering::Relaxed), pool.settings.durability) {
-            (0, Durability::Full) => PAGES_SYNCED,
-            (0, Durability::Normal) => PAGES,
-            (most, _) => most,
-        };
-        // What else may fail in it is done over at the next commit.
-        if self.pages.load(Ordering::Relaxed) >= most
-            && let Err(rusqlite::Error::SqliteFailure(error, _)) = carry(conn)
-            && error.extended_code == rusqlite::ffi::SQLITE_IOERR_FSYNC
-        {
-            self.failed(conn, pool);
-        }
+    /// Pages, after the newest commit of this connection.
+    pub fn pages(&self) -> u32 {
+        self.pages.load(Ordering::Relaxed)
     }
 
     /// A sync failed, or may have.
@@ -127,10 +107,6 @@ fn left_undone(error: rusqlite::Error) -> Error {
         return error.into();
     }
     Error::Backend(format!("{error}: what an earlier program wrote could not be brought to the disk"))
-}
-
-fn carry(conn: &Connection) -> rusqlite::Result<()> {
-    conn.prepare_cached("PRAGMA main.wal_checkpoint(PASSIVE)")?.query_row((), |_| Ok(()))
 }
 
 /// Whether the last connection to go leaves the WAL as it is.

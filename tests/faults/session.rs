@@ -87,6 +87,8 @@ impl Session {
         let store = store?;
         // So that little is written before pages leave the cache, and the WAL is carried into the file.
         _core::options::WAL_PAGES.store(25, Ordering::Relaxed);
+        // So that a seed tells what happens when.
+        _core::options::BESIDE.change(Some(false));
         store.execute("PRAGMA cache_size = 10", &Params::Positional(Vec::new()), None, UNHEARD)?;
         self.store = Some(store);
         self.stopped = false;

@@ -86,6 +86,9 @@ class Backend(Protocol):
     ) -> Findings:
         """One log; ChainBroken where `since` or `contains` is not in it."""
 
+    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> Findings:
+        """Copy the store, as it is at one moment, to an absolute path where nothing is; what was found in the copy."""
+
     def advance(self, key: str, how: str, n: int = 0, tx: Transaction | None = None) -> int:
         """`how`: current, bump, set, advance or reserve; the value after it."""
 

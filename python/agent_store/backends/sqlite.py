@@ -3,11 +3,18 @@
 import errno
 import os
 import stat
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from agent_store._core import Sqlite
 from agent_store.errors import BackendError, ReadOnlyStore
+
+UNSAFE = (
+    "{path}: the system gives this file only locks that belong to the whole process (there is no /proc, or the file "
+    "system has no others). While it is open here, another SQLite library or a plain open() of it in this process can "
+    "make committed rows vanish: use neither"
+)
 
 
 def open(
@@ -26,10 +33,35 @@ def open(
     path = _path(target)
     _look(path, read_only)
     try:
-        return Sqlite(path, durability=durability, read_only=read_only, timeout=timeout, progress=progress)
+        opened = Sqlite(path, durability=durability, read_only=read_only, timeout=timeout, progress=progress)
     except BackendError:
         _look(path, read_only)  # What went away or changed meanwhile has an error of its own.
         raise
+    if opened.locks_refused():
+        warnings.warn(UNSAFE.format(path=path), RuntimeWarning, stacklevel=3)
+    return opened
+
+
+def place(target: str | os.PathLike[str]) -> str:
+    """Where a new file is to be made, looked at before anything is done."""
+    if os.fspath(target) == ":memory:":
+        raise ValueError("a backup is a file, and ':memory:' is none")
+    path = _path(target)
+    folder = os.path.dirname(path)  # noqa: PTH120
+    mode = _mode(folder)
+    if mode is None:
+        raise FileNotFoundError(errno.ENOENT, "the directory that the backup is to be in does not exist", folder)
+    if not stat.S_ISDIR(mode):
+        raise NotADirectoryError(errno.ENOTDIR, "the backup is to be in it, and it is no directory", folder)
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, "this user may make no file in the directory", folder)
+    if os.path.isdir(path):  # noqa: PTH112
+        raise IsADirectoryError(errno.EISDIR, "a backup is a file and this is a directory", path)
+    # What lies beside a database under these names SQLite takes for a part of it.
+    for there in (path, f"{path}-wal", f"{path}-journal"):
+        if os.path.lexists(there):
+            raise FileExistsError(errno.EEXIST, "a backup writes over nothing, and this is there already", there)
+    return path
 
 
 def _path(target: str | os.PathLike[str]) -> str:

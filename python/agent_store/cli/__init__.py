@@ -23,6 +23,7 @@ COMMANDS = {
     "heads": "list the logs, each with its newest entry",
     "verify": "recompute every hash of a store, or of one log",
     "generation": "read or raise a counter",
+    "backup": "copy a store to a new file while others write, and verify the copy",
     "info": "say what a store is and how much is in it",
 }
 EPILOG = f"""\
@@ -30,14 +31,14 @@ commands:
 {chr(10).join(f"  {name:<12}{what}" for name, what in COMMANDS.items())}
 
 exit status:
-  0    done; for verify: all holds
-  1    failed, or the store could not be opened; for verify: something is broken
+  0    done; for verify and backup: all holds
+  1    failed, or the store could not be opened; for verify and backup: something is broken
   2    wrong usage; for verify also: it could not be checked
   130  interrupted (Ctrl-C)
   141  whoever read the output went away
 
 `agent-store VERB --help` tells more, with examples. DB is the path of a store. Of all commands only append and
-generation with a change write: the others leave the file as it is, byte for byte.
+generation with a change write to it: the others leave the file as it is, byte for byte.
 """
 
 

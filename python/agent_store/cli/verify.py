@@ -44,11 +44,16 @@ def run(options: argparse.Namespace, out: Output) -> int:
             if log.head() is None:
                 raise no_log(options)
             verdict, _ = log._verdict(progress=progress)  # noqa: SLF001 - verify() stops at the first break
+    print_verdict(options.db, verdict, out)
+    return 0 if verdict.holds else 1
+
+
+def print_verdict(db: str, verdict: "Verdict", out: Output) -> None:
+    """Each break, and the counts."""
     if out.json:
         _print_json(verdict, out)
     else:
-        _print_text(options.db, verdict, out)
-    return 0 if verdict.holds else 1
+        _print_text(db, verdict, out)
 
 
 def _print_json(verdict: "Verdict", out: Output) -> None:
