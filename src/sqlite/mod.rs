@@ -48,10 +48,9 @@ use std::time::Duration;
 use rusqlite::types::Value;
 
 pub use append::{Appended, Expected};
-pub use connection::Durability;
+pub use connection::{Durability, Settings};
 pub use generation::Change;
 pub use info::Info;
-pub use pool::Settings;
 pub use read::{Reading, Select};
 pub use rows::{Page, Row};
 pub use share::Progress;
@@ -69,7 +68,7 @@ use statement::Way;
 use via::Via;
 use wait::Patience;
 
-use crate::error::{Error, Head, Result};
+use crate::error::{Head, Result};
 use crate::findings::Findings;
 use crate::os::{fork, locks};
 

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::conn::Conn;
+use super::connection::Settings;
 use super::connection::snapshot;
 use super::connection::{self, Durability, Role};
 use super::crate_layout;
 use super::identity::Identity;
 use super::layout::{self, Layout};
-use super::pool::Settings;
 use super::queue::Queue;
 use super::turn;
 use super::upgrade;

@@ -3,14 +3,13 @@
 //! A connection is lent whole, never used under a lock: no Python call can wait on a lock of ours, and a transaction
 //! that lasts over many calls is a loan like any other. In memory there is one connection, which readers borrow too.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::carry::Carrier;
 use super::conn::Conn;
-use super::connection::{Durability, Role};
+use super::connection::{Role, Settings};
 use super::identity::Identity;
 use super::lease::Lease;
 use super::line::{End, Line, Waiter};
@@ -23,15 +22,6 @@ use crate::os::fork;
 
 /// Readers kept open when nobody uses them.
 const IDLE_READERS: usize = 4;
-
-/// What a store is opened with.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Absolute; `None` is in memory.
-    pub path: Option<PathBuf>,
-    pub durability: Durability,
-    pub read_only: bool,
-}
 
 pub struct Pool {
     pub settings: Settings,
