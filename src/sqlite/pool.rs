@@ -24,6 +24,9 @@ use crate::os::fork;
 /// Readers kept open when nobody uses them.
 const IDLE_READERS: usize = 4;
 
+/// How often a call that closes the store asks whether it was told to stop, while the WAL is carried over.
+const NAP: Duration = Duration::from_millis(10);
+
 /// What a store is opened with.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -52,8 +55,6 @@ struct Slots {
     closed: bool,
     /// Who waits for the writer; empty while it is here.
     line: Line,
-    /// Threads that close the store and wait for loans to end: a wake-up that nobody waits for is a system call for nothing.
-    closing: usize,
 }
 
 /// What waiting for the writer came to.
@@ -240,23 +241,38 @@ impl Pool {
         }
         let mut slots = self.slots();
         slots.closed = true;
-        let (writer, readers) = (slots.writer.take(), std::mem::take(&mut slots.readers));
+        slots.lent += 1; // Who waits for the last loan waits for this too.
+        let readers = std::mem::take(&mut slots.readers);
         let line = std::mem::take(&mut slots.line);
         drop(slots);
         line.close();
-        if let Some(writer) = &writer {
-            self.retire(writer);
-        }
-        // The writer last: the last connection to go carries the WAL into the file.
         drop(readers);
-        drop(writer);
+        self.end_last();
+    }
+
+    /// A loan ends in a store that is closed. The writer goes when the last one does: the last connection to go carries
+    /// the WAL into the file.
+    fn end_last(&self) {
+        let mut slots = self.slots();
+        if slots.lent == 1
+            && let Some(writer) = slots.writer.take()
+        {
+            drop(slots);
+            self.retire(writer);
+            slots = self.slots();
+        }
+        slots.lent -= 1;
+        drop(slots);
         self.freed.notify_all();
     }
 
-    /// A writer about to be closed: what may not be on the disk is not to be carried into the file.
-    fn retire(&self, writer: &Conn) {
+    /// Close the writer. What may not be on the disk is not to be carried into the file.
+    fn retire(&self, writer: Conn) {
         if self.check_healthy().is_err() {
             let _ = wal::keep(&writer.sqlite, true);
+        } else {
+            // Where this fails, the WAL stays for whoever opens the file next.
+            let _ = writer.wal.before_begin(&writer.sqlite);
         }
     }
 
@@ -268,7 +284,13 @@ impl Pool {
             if self.slots().lent == 0 {
                 return Ok(());
             }
-            let left = patience.left("calls of other threads that still use this store")?;
+            // What the store does by itself is nothing that others hold: it is soon over, and is no reason to give up.
+            let left = if self.carrier.is_running() {
+                patience.ask()?;
+                NAP
+            } else {
+                patience.left("calls of other threads that still use this store")?
+            };
             self.wait(left);
         }
     }
@@ -276,11 +298,9 @@ impl Pool {
     /// Until the last loan ends, at most for `left`.
     fn wait(&self, left: Duration) {
         fork::outside(|| {
-            let mut slots = self.slots();
+            let slots = self.slots();
             if slots.lent > 0 {
-                slots.closing += 1;
-                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
-                slots.closing -= 1;
+                drop(self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner));
             }
         });
     }
@@ -308,26 +328,26 @@ impl Drop for Lease {
             next.end(End::Lent(conn));
             return;
         }
+        if slots.closed {
+            if self.writer {
+                slots.writer = self.conn.take();
+            }
+            drop(slots);
+            drop(self.conn.take());
+            self.pool.end_last();
+            return;
+        }
         slots.lent -= 1;
         let mut surplus = None;
-        if slots.closed {
-            surplus = self.conn.take();
-            if let Some(writer) = surplus.as_ref().filter(|_| self.writer) {
-                self.pool.retire(writer);
-            }
-        } else if self.writer {
+        if self.writer {
             slots.writer = self.conn.take();
         } else if slots.readers.len() < IDLE_READERS {
             slots.readers.extend(self.conn.take());
         } else {
             surplus = self.conn.take();
         }
-        let closing = slots.closing > 0;
         drop(slots);
         drop(surplus);
-        if closing {
-            self.pool.freed.notify_all();
-        }
     }
 }
 
