@@ -162,34 +162,38 @@ impl Pool {
             return Ok(Turn::Mine(lease));
         }
         let waiter = Arc::new(Waiter::new(op()));
-        {
-            let mut slots = self.slots();
-            if slots.closed {
-                return Err(Error::Closed);
+        loop {
+            {
+                let mut slots = self.slots();
+                if slots.closed {
+                    return Err(Error::Closed);
+                }
+                if let Some(conn) = slots.writer.take() {
+                    slots.lent += 1;
+                    return Ok(Turn::Mine(self.lease(conn)));
+                }
+                slots.line.join(Arc::clone(&waiter));
             }
-            if let Some(conn) = slots.writer.take() {
-                slots.lent += 1;
-                return Ok(Turn::Mine(self.lease(conn)));
-            }
-            slots.line.join(Arc::clone(&waiter));
-        }
-        let error = loop {
-            let left = match patience.left("other threads' writes or transactions in this store") {
-                Ok(left) => left,
-                Err(error) => break error,
+            let timed_out = loop {
+                match patience.before_ask("other threads' writes or transactions in this store") {
+                    Ok(Some(left)) => {
+                        if let Some(end) = waiter.nap(left) {
+                            return Ok(self.ended(end));
+                        }
+                    }
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
             };
-            if let Some(end) = waiter.nap(left) {
-                return Ok(self.ended(end));
+            if !self.slots().line.leave(&waiter) {
+                // It is being written, or is about to be lent to: neither waits for anybody.
+                return Ok(self.ended(waiter.wait()));
             }
-        };
-        self.guard()?; // It may be the child of a fork.
-        if self.slots().line.leave(&waiter) {
-            return Err(error);
-        }
-        // It is being written, or is about to be lent to: neither waits for anybody.
-        match self.ended(waiter.wait()) {
-            Turn::Done(result) if !matches!(error, Error::Stopped) => Ok(Turn::Done(result)),
-            _ => Err(error),
+            if let Some(error) = timed_out {
+                return Err(error);
+            }
+            // Out of the line: the handler of a signal may write too, and would wait for what its own thread was lent.
+            patience.ask()?;
         }
     }
 
