@@ -55,6 +55,21 @@ def test_a_write_that_fails_half_way_leaves_nothing_and_harms_no_other(path: Pat
         assert {head.writer for head in store.heads()} == {"common"}
 
 
+@pytest.mark.parametrize("how", ["FAIL", "ABORT", "ROLLBACK"])
+def test_an_entry_that_is_refused_takes_no_position(path: Path, how: str) -> None:
+    """Nothing had changed when it was refused, but for the count."""
+    with agent_store.open(path) as store:
+        log = store.log("s", "w")
+        log.append(b"first")
+        store.execute(FAIL.format(how=how).replace("AFTER", "BEFORE"))
+        for _ in range(3):
+            with pytest.raises(BackendError, match="trouble"):
+                log.append(b"trouble")
+        assert log.append(b"second").position == 2
+        store.execute("DROP TRIGGER trouble")
+        check(store, 2)
+
+
 def one_takes_long(store: Store, others: int) -> "Threads[Entry]":
     """Threads that append, the last in the line what takes long: it is written after all who are in the line then."""
 

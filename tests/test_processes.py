@@ -141,6 +141,22 @@ def test_a_process_stopped_while_it_waits_keeps_nobody(path: Path) -> None:
     check_written(path, [first, *behind])
 
 
+def test_a_process_stopped_while_it_waits_makes_nobody_busy(path: Path) -> None:
+    """The lock is free: who has less time than others are waited for gets it all the same."""
+    with ExitStack() as stack, agent_store.open(path, timeout=0.2) as store:
+        with agent_store.open(path) as holder, holder.transaction():
+            first = stack.enter_context(Writer(path, "first", timeout=PATIENCE))
+            first.begin()
+            time.sleep(0.3)
+            first.pause()
+        for _ in range(20):
+            store.log("s", "w").append(b"x")
+            time.sleep(0.005)
+        first.resume()
+        first.wait_for(30)
+        first.stop()
+
+
 FOREIGN = """
 import sqlite3, sys, threading
 db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)

@@ -121,6 +121,31 @@ def test_those_that_wait_when_the_store_is_closed_wrote_or_did_not(path: Path, b
         assert again.generation("g").current() == sum(number % 4 == 0 for number in numbers)
 
 
+def test_the_handler_of_a_signal_may_write_while_its_thread_waits(path: Path) -> None:
+    """What its thread were lent meanwhile, it would wait for in vain."""
+    told: list[Entry] = []
+    with agent_store.open(path, timeout=3 * LATE) as store:
+
+        def hold(_: int) -> None:
+            with store.transaction():
+                time.sleep(2 * A_MOMENT)
+            store.log("s", "held").append(b"x")
+
+        before = signal.signal(signal.SIGALRM, lambda *_: told.append(store.log("s", "handler").append(b"x")))
+        try:
+            with Threads(hold, 1) as holding:
+                time.sleep(A_MOMENT / 2)
+                began = time.monotonic()
+                signal.setitimer(signal.ITIMER_REAL, A_MOMENT / 2)
+                told.append(store.log("s", "main").append(b"x"))
+                holding.results()
+                assert time.monotonic() - began < 2 * A_MOMENT + LATE
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert [entry.writer for entry in told] == ["handler", "main"]
+        check(store, 3)
+
+
 CTRL_C = """
 import signal, sys, threading, time
 import agent_store

@@ -69,6 +69,10 @@ impl Carrier {
         }
     }
 
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
     fn begin(&self, pool: &Arc<Pool>, pages: u32) {
         let of = Arc::clone(pool);
         let begun = thread::Builder::new().name("agent-store-wal".into()).spawn(move || {
@@ -95,6 +99,8 @@ fn carry(pool: &Arc<Pool>) -> Result<u32> {
     let patience = Patience::new(PATIENCE, &check);
     let mut lease = pool.reader(&patience)?;
     for _ in 0..PASSES {
+        pool.check_open()?;
+        pool.check_healthy()?;
         if pass(pool, &lease.conn()?.sqlite, CheckpointMode::PASSIVE)? < REST {
             break;
         }

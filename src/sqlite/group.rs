@@ -65,9 +65,11 @@ fn together(pool: &Arc<Pool>, conn: &mut Conn, op: &Op<'_>, others: &mut Others)
 
 /// What came of it. An error of `run` itself: it had changed something already, and all is undone.
 fn run(conn: &mut Conn, op: &Op<'_>) -> Result<Result<Outcome>> {
-    let changes = conn.sqlite.total_changes();
+    let before = (conn.sqlite.total_changes(), conn.heads.position());
     let result = op.run(conn);
-    if result.is_err() && (conn.sqlite.total_changes() != changes || conn.sqlite.is_autocommit()) {
+    // A position is counted before its row is refused: the next entry would leave it out.
+    let now = (conn.sqlite.total_changes(), conn.heads.position());
+    if result.is_err() && (now != before || conn.sqlite.is_autocommit()) {
         transaction::rollback(conn);
         return result.map(Ok);
     }

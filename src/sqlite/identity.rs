@@ -84,8 +84,10 @@ impl Identity {
 
     fn look(&self, patience: &Patience<'_>) -> Result<()> {
         let (Some((path, _)), Some(opened)) = (self.files.first(), self.opened) else { return Ok(()) };
+        // Before the system is asked: another thread may see the file grow in between.
+        let before = self.length.load(Ordering::Relaxed);
         let length = self.find()?;
-        if length < self.length.load(Ordering::Relaxed) {
+        if length < before {
             self.check_shorter(path, length, patience)?;
         }
         self.length.store(length, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::conn::Conn;
 use super::op::{Kept, Outcome};
@@ -24,6 +24,7 @@ pub struct Line(VecDeque<Arc<Waiter>>);
 pub struct Waiter {
     pub op: Option<Kept>,
     thread: Thread,
+    came: Instant,
     told: Mutex<Told>,
 }
 
@@ -44,8 +45,10 @@ pub enum End {
 }
 
 impl Line {
+    /// Behind those who came before: who steps out for a moment has its place again.
     pub fn join(&mut self, waiter: Arc<Waiter>) {
-        self.0.push_back(waiter);
+        let place = self.0.iter().rposition(|other| other.came <= waiter.came).map_or(0, |place| place + 1);
+        self.0.insert(place, waiter);
     }
 
     /// The first, who is in the line no more.
@@ -83,7 +86,7 @@ impl Line {
 impl Waiter {
     /// Of the calling thread.
     pub fn new(op: Option<Kept>) -> Self {
-        Self { op, thread: thread::current(), told: Mutex::default() }
+        Self { op, thread: thread::current(), came: Instant::now(), told: Mutex::default() }
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

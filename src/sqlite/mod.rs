@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod block;
 mod carry;
+mod closing;
 mod conn;
 mod connection;
 mod crate_layout;

@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::carry::Carrier;
 use super::conn::Conn;
@@ -16,9 +15,7 @@ use super::line::{End, Line, Waiter};
 use super::op::{Kept, Outcome};
 use super::open;
 use super::wait::Patience;
-use super::wal;
 use crate::error::{Error, Result};
-use crate::os::fork;
 
 /// Readers kept open when nobody uses them.
 const IDLE_READERS: usize = 4;
@@ -30,20 +27,19 @@ pub struct Pool {
     pid: u32,
     reader_role: Role,
     slots: Mutex<Slots>,
-    freed: Condvar,
+    /// Told of the loans that end in a store that is closed.
+    pub freed: Condvar,
     failed: AtomicBool,
 }
 
 #[derive(Default)]
-struct Slots {
-    writer: Option<Conn>,
-    readers: Vec<Conn>,
-    lent: usize,
-    closed: bool,
+pub struct Slots {
+    pub writer: Option<Conn>,
+    pub readers: Vec<Conn>,
+    pub lent: usize,
+    pub closed: bool,
     /// Who waits for the writer; empty while it is here.
-    line: Line,
-    /// Threads that close the store and wait for loans to end: a wake-up that nobody waits for is a system call for nothing.
-    closing: usize,
+    pub line: Line,
 }
 
 /// What waiting for the writer came to.
@@ -81,7 +77,7 @@ impl Pool {
         if self.pid == std::process::id() { Ok(()) } else { Err(Error::Forked) }
     }
 
-    fn slots(&self) -> MutexGuard<'_, Slots> {
+    pub fn slots(&self) -> MutexGuard<'_, Slots> {
         // Nothing under this lock can leave it half done.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,25 +129,30 @@ impl Pool {
             return Ok(Turn::Mine(lease));
         }
         let waiter = Arc::new(Waiter::new(op()));
-        if let Some(lease) = self.take_or(|line| line.join(Arc::clone(&waiter)))? {
-            return Ok(Turn::Mine(lease));
-        }
-        let error = loop {
-            let left = match patience.left("other threads' writes or transactions in this store") {
-                Ok(left) => left,
-                Err(error) => break error,
-            };
-            if let Some(end) = waiter.nap(left) {
-                return Ok(self.ended(end));
+        loop {
+            if let Some(lease) = self.take_or(|line| line.join(Arc::clone(&waiter)))? {
+                return Ok(Turn::Mine(lease));
             }
-        };
-        if self.slots().line.leave(&waiter) {
-            return Err(error);
-        }
-        // It is being written, or is about to be lent to: neither waits for anybody.
-        match self.ended(waiter.wait()) {
-            Turn::Done(result) if !matches!(error, Error::Stopped) => Ok(Turn::Done(result)),
-            _ => Err(error),
+            let timed_out = loop {
+                match patience.before_ask("other threads' writes or transactions in this store") {
+                    Ok(Some(left)) => {
+                        if let Some(end) = waiter.nap(left) {
+                            return Ok(self.ended(end));
+                        }
+                    }
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            };
+            if !self.slots().line.leave(&waiter) {
+                // It is being written, or is about to be lent to: neither waits for anybody.
+                return Ok(self.ended(waiter.wait()));
+            }
+            if let Some(error) = timed_out {
+                return Err(error);
+            }
+            // Out of the line: the handler of a signal may write too, and would wait for what its own thread was lent.
+            patience.ask()?;
         }
     }
 
@@ -204,89 +205,36 @@ impl Pool {
         Ok(lease)
     }
 
-    /// Close what is not lent; loans are closed when they come back.
-    pub fn shut(&self) {
-        if self.guard().is_err() {
-            return;
-        }
-        let mut slots = self.slots();
-        slots.closed = true;
-        let (writer, readers) = (slots.writer.take(), std::mem::take(&mut slots.readers));
-        let line = std::mem::take(&mut slots.line);
-        drop(slots);
-        line.close();
-        if let Some(writer) = &writer {
-            self.retire(writer);
-        }
-        // The writer last: the last connection to go carries the WAL into the file.
-        drop(readers);
-        drop(writer);
-        self.freed.notify_all();
-    }
-
-    /// A writer about to be closed: what may not be on the disk is not to be carried into the file.
-    fn retire(&self, writer: &Conn) {
-        if self.check_healthy().is_err() {
-            let _ = wal::keep(&writer.sqlite, true);
-        }
-    }
-
-    /// Idempotent; waits for loans that are out as long as `patience` lasts.
-    pub fn close(&self, patience: &Patience<'_>) -> Result<()> {
-        self.guard()?;
-        self.shut();
-        loop {
-            if self.slots().lent == 0 {
-                return Ok(());
-            }
-            let left = patience.left("calls of other threads that still use this store")?;
-            self.wait(left);
-        }
-    }
-
     /// To be called when a loan ends.
     pub fn give_back(&self, conn: Option<Conn>, is_writer: bool) {
         let mut slots = self.slots();
+        if slots.closed {
+            let reader = if is_writer {
+                slots.writer = conn;
+                None
+            } else {
+                conn
+            };
+            drop(slots);
+            drop(reader);
+            return self.end_last();
+        }
+        let mut surplus = None;
         match conn {
-            None => {}
-            Some(conn) if slots.closed || (!is_writer && slots.readers.len() >= IDLE_READERS) => {
-                // It is lent until it is closed: who closes the store waits for that.
-                drop(slots);
-                if is_writer {
-                    self.retire(&conn);
-                }
-                drop(conn);
-                slots = self.slots();
-            }
-            Some(conn) if !is_writer => slots.readers.push(conn),
-            Some(conn) => {
+            Some(conn) if is_writer => {
                 // From hand to hand: what is put down between two turns goes to whoever is quickest, again and again.
                 if let Some(next) = slots.line.next() {
                     drop(slots);
-                    next.end(End::Lent(conn));
-                    return;
+                    return next.end(End::Lent(conn));
                 }
                 slots.writer = Some(conn);
             }
+            Some(conn) if slots.readers.len() < IDLE_READERS => slots.readers.push(conn),
+            other => surplus = other,
         }
         slots.lent -= 1;
-        let closing = slots.closing > 0;
         drop(slots);
-        if closing {
-            self.freed.notify_all();
-        }
-    }
-
-    /// Until the last loan ends, at most for `left`.
-    fn wait(&self, left: Duration) {
-        fork::outside(|| {
-            let mut slots = self.slots();
-            if slots.lent > 0 {
-                slots.closing += 1;
-                slots = self.freed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
-                slots.closing -= 1;
-            }
-        });
+        drop(surplus);
     }
 }
 

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::error::{Result, is_busy};
+use crate::error::{Error, Result, is_busy};
 use crate::options;
 use crate::os::fork;
 use crate::os::tickets::Tickets;
@@ -95,12 +95,16 @@ impl Queue {
             if first_since.is_none() && ticket.is_first(from).unwrap_or(true) {
                 first_since = Some(now);
             }
-            if first_since.is_some() {
+            let left = patience.left(WRITE_LOCK);
+            // Who can wait no longer tries all the same: the first in the line may be stopped, and the lock free.
+            let is_last = matches!(left, Err(Error::Busy { .. }));
+            if is_last || (left.is_ok() && first_since.is_some()) {
                 match begin() {
                     Err(error) if is_busy(&error) => {}
                     other => {
+                        let at = ticket.at;
                         drop(ticket);
-                        self.from = from;
+                        self.from = if is_last { at } else { from };
                         self.look_at = Some(Instant::now() + SLICE);
                         return Ok(other?);
                     }
@@ -108,7 +112,7 @@ impl Queue {
             }
             // In proportion to what was waited already: soon where others take turns, seldom where one takes long.
             let nap = (now - first_since.unwrap_or(came)) / 4;
-            let nap = nap.clamp(SHORTEST_NAP, LONGEST_NAP).min(patience.left(WRITE_LOCK)?);
+            let nap = nap.clamp(SHORTEST_NAP, LONGEST_NAP).min(left?);
             fork::outside(|| std::thread::sleep(nap));
         }
     }

@@ -31,6 +31,16 @@ impl<'a> Patience<'a> {
     pub fn left(&self, what: &str) -> Result<Duration> {
         let waited = self.begun.elapsed();
         self.ask()?;
+        self.of(what, waited)
+    }
+
+    /// The same, until it is time to ask, which is left to the caller: `None` then.
+    pub fn before_ask(&self, what: &str) -> Result<Option<Duration>> {
+        let left = self.of(what, self.begun.elapsed())?;
+        Ok(ASK.checked_sub(self.asked.get().elapsed()).filter(|next| !next.is_zero()).map(|next| next.min(left)))
+    }
+
+    fn of(&self, what: &str, waited: Duration) -> Result<Duration> {
         match self.timeout.checked_sub(waited) {
             Some(left) if !left.is_zero() => Ok(left.min(ASK)),
             _ => Err(Error::Busy { what: what.to_owned(), waited }),
