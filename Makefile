@@ -19,7 +19,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 # Neither the caller's Python path nor make's job server may reach what runs below.
 unexport PYTHONPATH MAKEFLAGS MFLAGS
 
-.PHONY: help build demo test bench mutants lint format clean
+.PHONY: help build demo test soak bench mutants lint format clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -34,6 +34,10 @@ demo: build/demo.stamp ## Writers append real text to one store, which is verifi
 test: build/venv.stamp $(PEER) ## Run the Rust tests, and the Python tests on the installed wheel (make test ARGS='-k name')
 	cargo test --locked --no-default-features
 	$(VENV)/pytest $(ARGS)
+
+soak: build/venv.stamp ## Kill a thousand writers, cut the power thousands of times, fail each call of the disk in each way
+	FAULT_CUTS=1000 FAULT_ALL=1 cargo test --locked --no-default-features --test faults
+	FAULT_KILLS=500 $(VENV)/pytest --timeout 3600 tests/test_crash.py $(wildcard tests/soak_*.py) $(ARGS)
 
 bench: build/venv.stamp $(PEER) ## Measure the speed against what one would write by hand, and print the table
 	$(VENV)/pytest benches/bench_store.py --benchmark-enable --timeout 1200 $(ARGS)

@@ -122,8 +122,10 @@ def beside_no_queue(durability: Durability) -> Callable[[Path, int], AbstractCon
 
 
 CELLS = (
-    Cell("32 threads append one by one, full", 8.0, by_threads(32, "full"), rows=32 * 48, durable=True),
-    Cell("128 threads append one by one, full", 12.0, by_threads(128, "full"), rows=128 * 16, durable=True),
+    Cell("32 threads append one by one, full", 8.0, by_threads(32, "full"), rows=32 * 320, few=32 * 48, durable=True),
+    Cell(
+        "128 threads append one by one, full", 12.0, by_threads(128, "full"), rows=128 * 80, few=128 * 16, durable=True
+    ),
     Cell("one thread, against no queue, normal", 0.97, beside_no_queue("normal"), rows=20_000),
     # The queue costs little beside a sync, and syncs differ by more than that: a matter of many rounds.
     Cell(

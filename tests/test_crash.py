@@ -1,6 +1,7 @@
 """A writer killed at any moment: what it was told is there, and what else is there is whole."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import agent_store
 import crash_writer
 from agent_store import Store
 
-KILLS = 50
+KILLS = int(os.environ.get("FAULT_KILLS", "50"))
+"""At each durability; `make soak` asks for more."""
 ON_ONE_FILE = 10
 """So many kills: what was recovered is written on."""
 CALLS = 50
@@ -86,7 +88,7 @@ def check(store: Store, said: list[Event], run: int, after: int) -> int:
 
 
 @pytest.mark.parametrize("durability", ["full", "normal"])
-def test_a_writer_killed_fifty_times(tmp_path: Path, durability: str) -> None:
+def test_a_writer_killed_many_times(tmp_path: Path, durability: str) -> None:
     def paths(kills: int) -> Path:
         return tmp_path / f"{kills // ON_ONE_FILE}.db"
 

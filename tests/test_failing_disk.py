@@ -1,5 +1,6 @@
 """A disk that takes no more, or no more for a while: an ext4 file system in a file, beneath which room runs out."""
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -109,6 +110,27 @@ def test_what_is_written_after_a_sync_that_failed_survives_a_power_cut(disk: Dis
         with agent_store.open(disk.power_cut()) as copy:
             assert copy.log("s", "w").entry(appended.seq) is not None, "acknowledged, and gone after a power cut"
             assert copy.verify().holds
+
+
+def test_an_unknown_outcome_names_what_came_before_an_undone_block(disk: Disk) -> None:
+    with agent_store.open(disk.path) as store:
+        early, late, undone = (store.log("s", name) for name in ("early", "late", "undone"))
+        disk.fill()
+        while True:
+            try:
+                with store.transaction():
+                    first = early.append(bytes(3_000))
+                    with contextlib.suppress(KeyError), store.transaction():
+                        undone.append(b"undone")
+                        raise KeyError
+                    last = late.append(bytes(3_000))
+            except OutcomeUnknown as error:
+                unknown = error
+                break
+            assert last.position < 10_000, "the disk never failed"
+        named = {(head.writer, head.seq, head.content_hash) for head in unknown.entries}
+        assert named == {(entry.writer, entry.seq, entry.content_hash) for entry in (first, last)}
+        assert unknown.count == 2
 
 
 def test_a_file_system_that_becomes_read_only_is_said_and_nothing_acknowledged_is_lost(disk: Disk) -> None:

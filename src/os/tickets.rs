@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 
 use super::locks::ParentsAlone;
 
@@ -19,14 +18,12 @@ pub struct Tickets {
 /// One's own place, given up when dropped.
 pub struct Ticket<'a> {
     tickets: &'a Tickets,
-    at: i64,
+    pub at: i64,
 }
 
 impl Tickets {
-    /// Of the file at `path`, if it is there; `create` makes it.
-    pub fn open(path: &Path, create: bool) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).create(create).truncate(false).open(path)?;
-        Ok(Self { _here: ParentsAlone::register(&file), file })
+    pub fn on(file: File) -> Self {
+        Self { _here: ParentsAlone::register(&file), file }
     }
 
     /// A place behind all who came before.
@@ -38,15 +35,16 @@ impl Tickets {
         Ok(Ticket { tickets: self, at })
     }
 
-    /// True where somebody waits who is not of this file description.
-    pub fn is_awaited(&self) -> io::Result<bool> {
-        sys::is_locked(&self.file, 0, 0)
+    /// True where somebody who came at `from` or later waits, and is not of this file description.
+    pub fn is_awaited(&self, from: i64) -> io::Result<bool> {
+        sys::is_locked(&self.file, from, 0)
     }
 }
 
 impl Ticket<'_> {
-    pub fn is_first(&self) -> io::Result<bool> {
-        Ok(!sys::is_locked(&self.tickets.file, 0, self.at)?)
+    /// Of those who came at `from` or later.
+    pub fn is_first(&self, from: i64) -> io::Result<bool> {
+        Ok(self.at <= from || !sys::is_locked(&self.tickets.file, from, self.at - from)?)
     }
 }
 

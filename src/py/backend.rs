@@ -1,7 +1,6 @@
 //! The native backend: the Protocol of `agent_store.backends.backend`, verb by verb.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -13,7 +12,7 @@ use super::head::{Appended, Head};
 use super::pages::{Pages, entries};
 use super::{hash, values};
 use crate::os::fork;
-use crate::sqlite::{self, Change, Durability, Expected, Reading, Select, Settings, Store};
+use crate::sqlite::{self, Change, Expected, Reading, Select, Settings, Store};
 
 /// A store on an SQLite file, or in memory.
 #[pyclass(frozen, module = "agent_store._core")]
@@ -47,16 +46,7 @@ impl Sqlite {
         timeout: f64,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let durability = match durability {
-            "full" => Durability::Full,
-            "normal" => Durability::Normal,
-            other => {
-                return Err(PyValueError::new_err(format!("durability must be \"full\" or \"normal\", not {other:?}")));
-            }
-        };
-        let timeout = Duration::try_from_secs_f64(timeout).map_err(|_| {
-            PyValueError::new_err(format!("timeout must be a finite number of seconds, 0 or more, not {timeout}"))
-        })?;
+        let (durability, timeout) = (values::durability(durability)?, values::timeout(timeout)?);
         let settings = Settings { path, durability, read_only };
         let store = reporting(py, progress, |check, report| Store::open(settings, timeout, check, report))?;
         Ok(Self { store })

@@ -1,7 +1,9 @@
 //! SQL parameters and results, and facts by name.
 
+use std::time::Duration;
+
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
 use rusqlite::types::Value;
@@ -86,4 +88,18 @@ pub fn info<'py>(py: Python<'py>, kind: &str, info: Info) -> PyResult<Bound<'py,
     dict.set_item("read_only", info.read_only)?;
     dict.set_item("locks", info.locks)?;
     Ok(dict)
+}
+
+pub fn durability(name: &str) -> PyResult<Durability> {
+    match name {
+        "full" => Ok(Durability::Full),
+        "normal" => Ok(Durability::Normal),
+        other => Err(PyValueError::new_err(format!("durability must be \"full\" or \"normal\", not {other:?}"))),
+    }
+}
+
+pub fn timeout(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        PyValueError::new_err(format!("timeout must be a finite number of seconds, 0 or more, not {seconds}"))
+    })
 }

@@ -14,7 +14,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::Store;
-use super::pool::Settings;
+use super::connection::Settings;
 use super::share::Progress;
 use super::unfinished::Unfinished;
 use super::wait::{Check, Patience};

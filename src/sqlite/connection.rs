@@ -1,6 +1,6 @@
 //! One SQLite connection, opened and set up: every pragma here, each with its reason.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -27,6 +27,15 @@ pub enum Role {
     ReadOnly,
     /// As `ReadOnly`, where the directory lets nobody make the WAL's index and there is no WAL.
     Immutable,
+}
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Absolute; `None` is in memory.
+    pub path: Option<PathBuf>,
+    pub durability: Durability,
+    pub read_only: bool,
 }
 
 const STATEMENTS: usize = 64;

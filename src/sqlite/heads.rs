@@ -84,10 +84,9 @@ impl Heads {
             }
             let found = conn.prepare_cached(sql::FIND_LOG)?.query_row((stream, writer), |row| row.get(0)).optional()?;
             let Some(log) = found else { continue };
-            let (mut head, position) = stored(conn, log, stream, writer)?;
+            let (head, position) = stored(conn, log, stream, writer)?;
             if position > self.began_after {
-                head.moved_in = self.transaction;
-                self.known.insert(key, head);
+                self.known.insert(key, LogHead { moved_in: self.transaction, ..head });
             }
         }
         Ok(())

@@ -163,6 +163,7 @@ fn replaced(path: &Path, what: &str) -> Error {
     ))
 }
 
+/// Without the division of 128 bits that `as_millis` takes.
 fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    time.as_secs().saturating_mul(1_000).saturating_add(time.subsec_millis().into())
 }

@@ -2,9 +2,9 @@
 
 use super::conn::Conn;
 use super::connection::Durability;
+use super::connection::Settings;
 use super::heads::last_position;
 use super::layout::{FORMAT, Layout};
-use super::pool::Settings;
 use crate::error::Result;
 use crate::os::locks;
 

@@ -16,6 +16,7 @@ mod identity;
 mod index;
 mod info;
 mod layout;
+mod lease;
 mod line;
 mod merge;
 mod op;
@@ -47,10 +48,9 @@ use std::time::Duration;
 use rusqlite::types::Value;
 
 pub use append::{Appended, Expected};
-pub use connection::Durability;
+pub use connection::{Durability, Settings};
 pub use generation::Change;
 pub use info::Info;
-pub use pool::Settings;
 pub use read::{Reading, Select};
 pub use rows::{Page, Row};
 pub use share::Progress;
@@ -68,7 +68,7 @@ use statement::Way;
 use via::Via;
 use wait::Patience;
 
-use crate::error::{Error, Head, Result};
+use crate::error::{Head, Result};
 use crate::findings::Findings;
 use crate::os::{fork, locks};
 
@@ -191,21 +191,7 @@ impl Store {
     }
 
     pub fn heads(&self, stream: Option<&str>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<Head>> {
-        self.via(tx, check).read(|conn| {
-            connection::snapshot(&conn.sqlite, || {
-                let mut heads = Vec::new();
-                for (log, name) in rows::logs(&conn.sqlite, stream, None)? {
-                    let Some(head) = rows::head(&conn.sqlite, log)? else {
-                        continue;
-                    };
-                    let content_hash = head.content_hash.ok_or_else(|| {
-                        rows::malformed(&name, Some(head.seq), "content_hash is not a blob of 32 bytes")
-                    })?;
-                    heads.push(Head { stream: name.0, writer: name.1, seq: head.seq, content_hash });
-                }
-                Ok(heads)
-            })
-        })
+        self.via(tx, check).read(|conn| rows::heads(&conn.sqlite, stream))
     }
 
     pub fn position(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<i64> {
@@ -280,7 +266,7 @@ impl Store {
         if let Some(tx) = tx {
             return tx.with(|conn| {
                 if !may_write && statement::way(&conn.sqlite, sql)? == Way::Write {
-                    return Err(while_drawing());
+                    return Err(statement::while_drawing());
                 }
                 let rows = statement::query(&conn.sqlite, sql, params);
                 conn.heads.after_foreign_sql(&conn.sqlite)?;
@@ -289,7 +275,7 @@ impl Store {
         }
         let read = self.via(None, check).read(|conn| match statement::way(&conn.sqlite, sql)? {
             Way::Read => Ok(Some(statement::query(&conn.sqlite, sql, params)?)),
-            Way::Write if !may_write => Err(while_drawing()),
+            Way::Write if !may_write => Err(statement::while_drawing()),
             Way::Write => Ok(None),
         })?;
         match read {
@@ -305,10 +291,4 @@ impl Store {
     pub fn info(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<Info> {
         self.via(tx, check).read(|conn| info::of(conn, &self.pool.settings))
     }
-}
-
-fn while_drawing() -> Error {
-    Error::Conflict(
-        "a query that writes, from inside the iterable of an append_many, which holds the write lock".into(),
-    )
 }

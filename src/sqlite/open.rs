@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::conn::Conn;
+use super::connection::Settings;
 use super::connection::snapshot;
-use super::connection::{self, Role};
+use super::connection::{self, Durability, Role};
 use super::crate_layout;
+use super::identity::Identity;
 use super::layout::{self, Layout};
-use super::pool::Settings;
 use super::queue::Queue;
 use super::turn;
 use super::upgrade;
@@ -42,6 +43,25 @@ fn has_wal(path: &Path) -> bool {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
+}
+
+/// One more connection to read on, of a store that is open.
+pub fn another(
+    path: &Path,
+    role: Role,
+    durability: Durability,
+    identity: &Identity,
+    patience: &Patience<'_>,
+) -> Result<Conn> {
+    patience.repeat(|| {
+        let sqlite = connection::open(path, role, durability, patience)?;
+        let layout = layout::detect(&sqlite, patience)?;
+        identity.check_new(&sqlite)?;
+        if layout == Layout::Crate {
+            snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
+        }
+        Conn::new(sqlite, layout)
+    })
 }
 
 pub fn to_write(

@@ -3,19 +3,18 @@
 //! A connection is lent whole, never used under a lock: no Python call can wait on a lock of ours, and a transaction
 //! that lasts over many calls is a loan like any other. In memory there is one connection, which readers borrow too.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::carry::Carrier;
 use super::conn::Conn;
-use super::connection::{self, Durability, Role, snapshot};
-use super::crate_layout;
+use super::connection::{Role, Settings};
 use super::identity::Identity;
-use super::layout::{self, Layout};
+use super::lease::Lease;
 use super::line::{End, Line, Waiter};
 use super::op::{Kept, Outcome};
+use super::open;
 use super::wait::Patience;
 use super::wal;
 use crate::error::{Error, Result};
@@ -23,15 +22,6 @@ use crate::os::fork;
 
 /// Readers kept open when nobody uses them.
 const IDLE_READERS: usize = 4;
-
-/// What a store is opened with.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Absolute; `None` is in memory.
-    pub path: Option<PathBuf>,
-    pub durability: Durability,
-    pub read_only: bool,
-}
 
 pub struct Pool {
     pub settings: Settings,
@@ -62,13 +52,6 @@ struct Slots {
 pub enum Turn {
     Mine(Lease),
     Done(Result<Outcome>),
-}
-
-/// A lent connection; dropping it gives it back, and in a forked child leaves it to the parent.
-pub struct Lease {
-    pool: Arc<Pool>,
-    conn: Option<Conn>,
-    writer: bool,
 }
 
 impl Pool {
@@ -120,30 +103,14 @@ impl Pool {
     pub fn check_healthy(&self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Backend(
-                "a sync failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
+                "an earlier commit or sync failed on the disk: this store writes no more; close it, see to the disk, open it anew".into(),
             ));
         }
         Ok(())
     }
 
-    /// The writing connection, if nobody has it.
-    fn try_writer(self: &Arc<Self>) -> Result<Option<Lease>> {
-        self.guard()?;
-        if self.settings.read_only {
-            let path = self.settings.path.as_deref().map(|path| path.display().to_string());
-            return Err(Error::ReadOnly(format!("{} was opened with read_only=True", path.unwrap_or_default())));
-        }
-        let mut slots = self.slots();
-        if slots.closed {
-            return Err(Error::Closed);
-        }
-        let conn = slots.writer.take();
-        slots.lent += usize::from(conn.is_some());
-        Ok(conn.map(|conn| self.lease(conn)))
-    }
-
     fn lease(self: &Arc<Self>, conn: Conn) -> Lease {
-        Lease { pool: Arc::clone(self), conn: Some(conn), writer: true }
+        Lease::new(self, Some(conn), true)
     }
 
     /// The writing connection, after those who came before.
@@ -157,20 +124,17 @@ impl Pool {
 
     /// The same, or what came of `op`, if it was handed over to another thread's transaction meanwhile.
     pub fn turn(self: &Arc<Self>, op: impl FnOnce() -> Option<Kept>, patience: &Patience<'_>) -> Result<Turn> {
-        if let Some(lease) = self.try_writer()? {
+        self.guard()?;
+        if self.settings.read_only {
+            let path = self.settings.path.as_deref().map(|path| path.display().to_string());
+            return Err(Error::ReadOnly(format!("{} was opened with read_only=True", path.unwrap_or_default())));
+        }
+        if let Some(lease) = self.take_or(|_| {})? {
             return Ok(Turn::Mine(lease));
         }
         let waiter = Arc::new(Waiter::new(op()));
-        {
-            let mut slots = self.slots();
-            if slots.closed {
-                return Err(Error::Closed);
-            }
-            if let Some(conn) = slots.writer.take() {
-                slots.lent += 1;
-                return Ok(Turn::Mine(self.lease(conn)));
-            }
-            slots.line.join(Arc::clone(&waiter));
+        if let Some(lease) = self.take_or(|line| line.join(Arc::clone(&waiter)))? {
+            return Ok(Turn::Mine(lease));
         }
         let error = loop {
             let left = match patience.left("other threads' writes or transactions in this store") {
@@ -181,7 +145,6 @@ impl Pool {
                 return Ok(self.ended(end));
             }
         };
-        self.guard()?; // It may be the child of a fork.
         if self.slots().line.leave(&waiter) {
             return Err(error);
         }
@@ -190,6 +153,21 @@ impl Pool {
             Turn::Done(result) if !matches!(error, Error::Stopped) => Ok(Turn::Done(result)),
             _ => Err(error),
         }
+    }
+
+    /// The writing connection, if nobody has it.
+    fn take_or(self: &Arc<Self>, otherwise: impl FnOnce(&mut Line)) -> Result<Option<Lease>> {
+        let mut slots = self.slots();
+        if slots.closed {
+            return Err(Error::Closed);
+        }
+        let Some(conn) = slots.writer.take() else {
+            otherwise(&mut slots.line);
+            return Ok(None);
+        };
+        slots.lent += 1;
+        drop(slots);
+        Ok(Some(self.lease(conn)))
     }
 
     fn ended(self: &Arc<Self>, end: End) -> Turn {
@@ -218,17 +196,10 @@ impl Pool {
             slots.readers.pop()
         };
         // From here on the loan is counted: the lease gives it back, with a connection or without.
-        let mut lease = Lease { pool: Arc::clone(self), conn: idle, writer: false };
-        if lease.conn.is_none() {
-            lease.conn = Some(patience.repeat(|| {
-                let sqlite = connection::open(path, self.reader_role, self.settings.durability, patience)?;
-                let layout = layout::detect(&sqlite, patience)?;
-                self.identity.check_new(&sqlite)?;
-                if layout == Layout::Crate {
-                    snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
-                }
-                Conn::new(sqlite, layout)
-            })?);
+        let mut lease = Lease::new(self, idle, false);
+        if lease.is_empty() {
+            let durability = self.settings.durability;
+            lease.fill(open::another(path, self.reader_role, durability, &self.identity, patience)?);
         }
         Ok(lease)
     }
@@ -273,6 +244,39 @@ impl Pool {
         }
     }
 
+    /// To be called when a loan ends.
+    pub fn give_back(&self, conn: Option<Conn>, is_writer: bool) {
+        let mut slots = self.slots();
+        match conn {
+            None => {}
+            Some(conn) if slots.closed || (!is_writer && slots.readers.len() >= IDLE_READERS) => {
+                // It is lent until it is closed: who closes the store waits for that.
+                drop(slots);
+                if is_writer {
+                    self.retire(&conn);
+                }
+                drop(conn);
+                slots = self.slots();
+            }
+            Some(conn) if !is_writer => slots.readers.push(conn),
+            Some(conn) => {
+                // From hand to hand: what is put down between two turns goes to whoever is quickest, again and again.
+                if let Some(next) = slots.line.next() {
+                    drop(slots);
+                    next.end(End::Lent(conn));
+                    return;
+                }
+                slots.writer = Some(conn);
+            }
+        }
+        slots.lent -= 1;
+        let closing = slots.closing > 0;
+        drop(slots);
+        if closing {
+            self.freed.notify_all();
+        }
+    }
+
     /// Until the last loan ends, at most for `left`.
     fn wait(&self, left: Duration) {
         fork::outside(|| {
@@ -283,51 +287,6 @@ impl Pool {
                 slots.closing -= 1;
             }
         });
-    }
-}
-
-impl Lease {
-    pub fn conn(&mut self) -> Result<&mut Conn> {
-        self.conn.as_mut().ok_or(Error::Closed)
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if self.pool.guard().is_err() {
-            return;
-        }
-        let mut slots = self.pool.slots();
-        // From hand to hand: what is put down between two turns goes to whoever is quickest, again and again.
-        if self.writer
-            && !slots.closed
-            && let Some(next) = slots.line.next()
-            && let Some(conn) = self.conn.take()
-        {
-            drop(slots);
-            next.end(End::Lent(conn));
-            return;
-        }
-        slots.lent -= 1;
-        let mut surplus = None;
-        if slots.closed {
-            surplus = self.conn.take();
-            if let Some(writer) = surplus.as_ref().filter(|_| self.writer) {
-                self.pool.retire(writer);
-            }
-        } else if self.writer {
-            slots.writer = self.conn.take();
-        } else if slots.readers.len() < IDLE_READERS {
-            slots.readers.extend(self.conn.take());
-        } else {
-            surplus = self.conn.take();
-        }
-        let closing = slots.closing > 0;
-        drop(slots);
-        drop(surplus);
-        if closing {
-            self.pool.freed.notify_all();
-        }
     }
 }
 

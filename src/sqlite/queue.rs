@@ -13,7 +13,7 @@ use crate::options;
 use crate::os::fork;
 use crate::os::tickets::Tickets;
 
-use super::sidecar::{beside, is_of_others};
+use super::sidecar::{self, beside, is_of_others};
 use super::wait::Patience;
 
 const WRITE_LOCK: &str = "the write lock of the file, held by another connection";
@@ -27,15 +27,17 @@ const LONGEST_NAP: Duration = Duration::from_millis(2);
 /// One connection's way to the write lock.
 #[derive(Default)]
 pub struct Queue {
-    /// Of the file beside the database; `None` in memory.
-    path: Option<PathBuf>,
+    /// The database, and the file beside it; `None` in memory.
+    paths: Option<(PathBuf, PathBuf)>,
     tickets: Option<Tickets>,
     look_at: Option<Instant>,
+    /// Who came before is not waited for: one of them was, in vain.
+    from: i64,
 }
 
 impl Queue {
     pub fn beside(database: &Path) -> Self {
-        Self { path: Some(beside(database, "-queue")), ..Self::default() }
+        Self { paths: Some((database.to_owned(), beside(database, "-queue"))), ..Self::default() }
     }
 
     /// Run `begin` until it is not busy.
@@ -59,13 +61,16 @@ impl Queue {
             return false;
         }
         self.look_at = Some(now + SLICE);
-        self.tickets(false).is_some_and(|tickets| tickets.is_awaited().unwrap_or(false))
+        let from = self.from;
+        self.tickets(false).is_some_and(|tickets| tickets.is_awaited(from).unwrap_or(false))
     }
 
     fn tickets(&mut self, create: bool) -> Option<&Tickets> {
         if self.tickets.is_none() {
-            let path = self.path.as_deref().filter(|path| !is_of_others(path))?;
-            self.tickets = Tickets::open(path, create).ok();
+            let (database, path) = self.paths.as_ref()?;
+            if (create || path.exists()) && !is_of_others(path) {
+                self.tickets = sidecar::open(path, database).ok().map(Tickets::on);
+            }
         }
         self.tickets.as_ref()
     }
@@ -75,6 +80,7 @@ impl Queue {
         patience: &Patience<'_>,
         mut begin: impl FnMut() -> rusqlite::Result<()>,
     ) -> Result<()> {
+        let mut from = self.from;
         let Some(ticket) = self.tickets(true).and_then(|tickets| tickets.take().ok()) else {
             // No such file can be made or locked here.
             return patience.retry(WRITE_LOCK, begin);
@@ -83,14 +89,18 @@ impl Queue {
         let mut first_since = None;
         loop {
             let now = Instant::now();
-            if first_since.is_none() && ticket.is_first().unwrap_or(true) {
+            if now - came > POLITE {
+                from = ticket.at;
+            }
+            if first_since.is_none() && ticket.is_first(from).unwrap_or(true) {
                 first_since = Some(now);
             }
-            if first_since.is_some() || now - came > POLITE {
+            if first_since.is_some() {
                 match begin() {
                     Err(error) if is_busy(&error) => {}
                     other => {
                         drop(ticket);
+                        self.from = from;
                         self.look_at = Some(Instant::now() + SLICE);
                         return Ok(other?);
                     }

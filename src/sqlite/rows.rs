@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
 
+use super::connection::snapshot;
 use super::sql;
 use crate::chain::Hash;
-use crate::error::{Error, Result};
+use crate::error::{Error, Head, Result};
 use crate::row::State;
 
 /// Stream and writer.
@@ -151,4 +152,19 @@ pub fn logs(conn: &Connection, stream: Option<&str>, writer: Option<&str>) -> Re
     let rows =
         statement.query_map(rusqlite::params_from_iter(param), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The newest entry of every log, or of those of one stream, by stream and writer.
+pub fn heads(conn: &Connection, stream: Option<&str>) -> Result<Vec<Head>> {
+    snapshot(conn, || {
+        let mut heads = Vec::new();
+        for (log, name) in logs(conn, stream, None)? {
+            let Some(head) = head(conn, log)? else { continue };
+            let content_hash = head
+                .content_hash
+                .ok_or_else(|| malformed(&name, Some(head.seq), "content_hash is not a blob of 32 bytes"))?;
+            heads.push(Head { stream: name.0, writer: name.1, seq: head.seq, content_hash });
+        }
+        Ok(heads)
+    })
 }

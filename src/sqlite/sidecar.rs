@@ -1,6 +1,8 @@
 //! Empty files beside the database, on which processes lock: `<database>-upgrade`, `<database>-queue`.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 pub fn beside(database: &Path, ending: &str) -> PathBuf {
@@ -14,4 +16,22 @@ pub fn beside(database: &Path, ending: &str) -> PathBuf {
 /// be neither removed nor opened: closing it would drop its own locks.
 pub fn is_of_others(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| !file.is_file() || file.len() > 0)
+}
+
+/// To lock on; made if it is not there. Who may write to the database may do so too, as with SQLite's own files beside it.
+pub fn open(path: &Path, database: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+        Ok(file) => {
+            if let Ok(of) = fs::metadata(database) {
+                // Only the administrator can, and only for him it makes a difference.
+                let _ = fchown(&file, Some(of.uid()), Some(of.gid()));
+                let _ = file.set_permissions(Permissions::from_mode(of.mode() & 0o666));
+            }
+            Ok(file)
+        }
+    }
 }

@@ -181,6 +181,12 @@ pub fn query(conn: &Connection, sql: &str, params: &Params) -> Result<Vec<Vec<Va
     Ok(all)
 }
 
+pub fn while_drawing() -> Error {
+    Error::Conflict(
+        "a query that writes, from inside the iterable of an append_many, which holds the write lock".into(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::{check, words};

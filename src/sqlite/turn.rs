@@ -4,12 +4,12 @@
 //! never on the database itself: closing a descriptor of that drops SQLite's own locks. It says only who waits for whom;
 //! what keeps the upgrade whole is SQLite's write lock.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::sidecar::{beside, is_of_others};
+use super::sidecar::{self, beside, is_of_others};
 use super::wait::Patience;
 use crate::error::Result;
 use crate::os::fork;
@@ -34,9 +34,7 @@ impl Turn {
             if is_of_others(&path) {
                 return Ok(None);
             }
-            let Ok(file) = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path) else {
-                return Ok(None);
-            };
+            let Ok(file) = sidecar::open(&path, database) else { return Ok(None) };
             let here = ParentsAlone::register(&file);
             loop {
                 match file.try_lock() {

@@ -23,7 +23,8 @@ pub enum Lost {
 
 impl Session {
     /// Compare the store, opened anew, with the account; what is there is from now on the account.
-    pub fn check(&mut self, lost: Lost) -> Result<(), Error> {
+    /// How much of what was acknowledged is gone.
+    pub fn check(&mut self, lost: Lost) -> Result<usize, Error> {
         let store = self.store.as_ref().unwrap();
         let findings = store.verify(None, UNHEARD, &mut |_, _| Ok(()))?;
         assert_eq!(findings.breaks_total, 0, "{:?}", findings.breaks);
@@ -32,7 +33,7 @@ impl Session {
         let counters: HashMap<String, i64> = store.generations(None, UNHEARD)?.into_iter().collect();
         assert!(!counters.contains_key("never"));
         let mut rest = found.as_slice();
-        let mut gone = None;
+        let (mut gone, mut count) = (None, 0);
         let mut kept = Vec::new();
         for unit in std::mem::take(&mut self.units) {
             let rows = unit.rows.len();
@@ -48,12 +49,13 @@ impl Session {
             } else if unit.fate == Fate::Kept {
                 assert_eq!(lost, Lost::Newest, "acknowledged, and is gone: {:?}", unit.rows.first().map(|row| row.0));
                 gone = gone.or(Some(kept.len()));
+                count += 1;
             }
         }
         assert!(rest.is_empty(), "{} entries that nobody wrote", rest.len());
         self.units = kept;
         self.heads = heads.into_iter().map(|(log, head)| (known(&log), head)).collect();
-        Ok(())
+        Ok(count)
     }
 }
 

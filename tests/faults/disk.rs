@@ -180,6 +180,12 @@ impl State {
     /// Some of what was to be synced is on the disk, and nobody will be told again which.
     pub fn fail_to_sync(&mut self, file: usize) {
         let luck = Luck { sectors: self.chance.pick(&[0, 500, 900]), newest: self.chance.in_thousand(500) };
+        // Often the power goes soon after, where it does the most harm.
+        if let Some(at) = self.cut_at
+            && self.chance.in_thousand(700)
+        {
+            self.cut_at = Some(at.min(self.changes + self.chance.below(120)));
+        }
         let log = self.names.iter().any(|(name, entry)| name.ends_with("-wal") && entry.now == Some(file));
         self.files[file].fail_to_sync(luck, self.gives_up && log, &mut self.chance);
     }

@@ -24,7 +24,7 @@ fn run(fault: Fault, durability: Durability, end: End) -> bool {
     session.disk.fail(fault);
     let mut failed = 0;
     for half in 0..2 {
-        while let Err(error) = session.open().and_then(|()| session.check(Lost::Nothing)) {
+        while let Err(error) = session.open().and_then(|()| session.check(Lost::Nothing).map(drop)) {
             assert!(session.disk.failed() > failed, "{fault:?}: cannot be opened: {error:?}");
             failed = session.disk.failed();
             session.disk.heal();
@@ -65,11 +65,16 @@ fn run(fault: Fault, durability: Durability, end: End) -> bool {
     hit
 }
 
-/// One of the ways for each call, or with `FAULT_ALL` all of them.
+/// In one of the ways for each call; with `FAULT_ALL`, as in `make soak`, in all of them.
 fn each(call: Call, error: i32) {
     let ways = [End::Closed, End::Killed, End::PowerCut].map(|end| [(end, false), (end, true)]).concat();
     let all = std::env::var_os("FAULT_ALL").is_some();
     for durability in [Durability::Full, Durability::Normal] {
+        // What writes nothing fails alike at both.
+        if durability == Durability::Normal && matches!(call, Call::Read | Call::Lock | Call::Open | Call::Map) && !all
+        {
+            continue;
+        }
         for first in 0..if all { ways.len() } else { 1 } {
             let mut nth = 1;
             loop {
