@@ -42,6 +42,8 @@ pub enum End {
     Lent(Conn),
     /// Another thread wrote it, or the store was closed.
     Done(Result<Outcome>),
+    /// It was taken along, and all of that was undone: each is to write by itself, as nobody knows whose fault it was.
+    Alone,
 }
 
 impl Line {
@@ -87,6 +89,11 @@ impl Waiter {
     /// Of the calling thread.
     pub fn new(op: Option<Kept>) -> Self {
         Self { op, thread: thread::current(), came: Instant::now(), told: Mutex::default() }
+    }
+
+    /// To stand in the same place, and be taken along by nobody.
+    pub fn alone(&self) -> Self {
+        Self { came: self.came, ..Self::new(None) }
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

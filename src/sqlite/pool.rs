@@ -161,7 +161,7 @@ impl Pool {
         if let Some(lease) = self.try_writer()? {
             return Ok(Turn::Mine(lease));
         }
-        let waiter = Arc::new(Waiter::new(op()));
+        let mut waiter = Arc::new(Waiter::new(op()));
         loop {
             {
                 let mut slots = self.slots();
@@ -174,33 +174,32 @@ impl Pool {
                 }
                 slots.line.join(Arc::clone(&waiter));
             }
-            let timed_out = loop {
+            let (mut end, mut timed_out) = (None, None);
+            while end.is_none() {
                 match patience.before_ask("other threads' writes or transactions in this store") {
-                    Ok(Some(left)) => {
-                        if let Some(end) = waiter.nap(left) {
-                            return Ok(self.ended(end));
-                        }
+                    Ok(Some(left)) => end = waiter.nap(left),
+                    Ok(None) => break,
+                    Err(error) => {
+                        timed_out = Some(error);
+                        break;
                     }
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
                 }
-            };
-            if !self.slots().line.leave(&waiter) {
+            }
+            if end.is_none() && !self.slots().line.leave(&waiter) {
                 // It is being written, or is about to be lent to: neither waits for anybody.
-                return Ok(self.ended(waiter.wait()));
+                end = Some(waiter.wait());
+            }
+            match end {
+                Some(End::Lent(conn)) => return Ok(Turn::Mine(self.lease(conn))),
+                Some(End::Done(result)) => return Ok(Turn::Done(result)),
+                Some(End::Alone) => waiter = Arc::new(waiter.alone()),
+                None => {}
             }
             if let Some(error) = timed_out {
                 return Err(error);
             }
             // Out of the line: the handler of a signal may write too, and would wait for what its own thread was lent.
             patience.ask()?;
-        }
-    }
-
-    fn ended(self: &Arc<Self>, end: End) -> Turn {
-        match end {
-            End::Lent(conn) => Turn::Mine(self.lease(conn)),
-            End::Done(result) => Turn::Done(result),
         }
     }
 
