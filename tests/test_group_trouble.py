@@ -13,7 +13,7 @@ import pytest
 import agent_store
 from agent_store import Entry, Store
 from agent_store.errors import BackendError, BusyError
-from threads import A_MOMENT, PATIENCE, THREADS, Call, Threads, at_once, check, locked
+from threads import A_MOMENT, PATIENCE, THREADS, Call, Threads, at_once, check, locked, together
 
 FAIL = """CREATE TRIGGER trouble AFTER INSERT ON _agent_store_entries WHEN NEW.payload = CAST('trouble' AS BLOB)
     BEGIN SELECT RAISE({how}, 'trouble'); END"""
@@ -68,6 +68,28 @@ def test_an_entry_that_is_refused_takes_no_position(path: Path, how: str) -> Non
         assert log.append(b"second").position == 2
         store.execute("DROP TRIGGER trouble")
         check(store, 2)
+
+
+def test_each_is_told_its_own_though_others_come_while_a_commit_is_undone(path: Path) -> None:
+    """Again and again a shared commit is undone, and done over while the next threads stand in the line."""
+    with agent_store.open(path, timeout=PATIENCE) as store:
+        store.execute(FAIL.format(how="FAIL"))
+
+        def work(number: int) -> list[Entry]:
+            log = store.log("s", str(number))
+            told = []
+            for n in range(60):
+                if number < 2 and n % 3 == 2:
+                    with pytest.raises(BackendError, match="^trouble$"):
+                        log.append(b"trouble")
+                else:
+                    told.append(log.append(b"%d" % n))
+            assert list(log.entries()) == told
+            return told
+
+        told = together(work)
+        store.execute("DROP TRIGGER trouble")
+        assert check(store, sum(map(len, told))) == sorted((e for each in told for e in each), key=lambda e: e.position)
 
 
 def one_takes_long(store: Store, others: int) -> "Threads[Entry]":

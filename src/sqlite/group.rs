@@ -1,8 +1,8 @@
 //! Group commit: small writes of many threads in one transaction, with one sync.
 //!
 //! The thread whose turn it is takes along what the others in the line want to write, and tells each what came of it. A
-//! write that fails before it changed anything only gets its error; whatever else goes wrong undoes all, and then each is
-//! tried alone.
+//! write that fails before it changed anything only gets its error; whatever else goes wrong undoes all, and then each
+//! thread writes its own, alone, with its own time to wait and its own signals.
 
 use std::sync::Arc;
 
@@ -24,14 +24,12 @@ pub fn write(pool: &Arc<Pool>, op: &Op<'_>, patience: &Patience<'_>) -> Result<O
     let conn = lease.conn()?;
     transaction::begin_on(pool, conn, patience)?;
     let mut others = Others::default();
-    let told = match together(pool, conn, op, &mut others) {
-        Ok(results) => results,
-        Err(error) if others.0.is_empty() => return Err(error),
-        Err(_) => others.with(op, |op| {
-            transaction::begin_on(pool, conn, patience)?;
-            together(pool, conn, op, &mut Others::default())?.pop().unwrap_or(Err(Error::Closed))
-        }),
-    };
+    let mut told = together(pool, conn, op, &mut others);
+    if told.is_err() && !others.0.is_empty() {
+        others.send_back();
+        told = transaction::begin_on(pool, conn, patience).and_then(|()| alone(pool, conn, op));
+    }
+    let told = told?;
     drop(lease); // The next group begins while this one is being told.
     others.tell(told)
 }
@@ -43,12 +41,28 @@ fn together(pool: &Arc<Pool>, conn: &mut Conn, op: &Op<'_>, others: &mut Others)
         let from = others.0.len();
         others.0.extend(pool.take_group(from));
         if others.0.len() == from {
-            break;
+            return commit(pool, conn, op, others, results);
         }
         for other in others.0[from..].iter().filter_map(|waiter| waiter.op.as_ref()) {
             results.push(other.with(|op| run(conn, op))?);
         }
     }
+}
+
+/// The same, by itself.
+fn alone(pool: &Arc<Pool>, conn: &mut Conn, op: &Op<'_>) -> Result<Vec<Result<Outcome>>> {
+    let results = vec![run(conn, op)?];
+    commit(pool, conn, op, &Others::default(), results)
+}
+
+/// What is known of each now.
+fn commit(
+    pool: &Arc<Pool>,
+    conn: &mut Conn,
+    op: &Op<'_>,
+    others: &Others,
+    results: Vec<Result<Outcome>>,
+) -> Result<Vec<Result<Outcome>>> {
     match transaction::commit(pool, conn) {
         Ok(()) => Ok(results),
         Err(Error::OutcomeUnknown { detail, .. }) => {
@@ -86,6 +100,11 @@ impl Others {
         let mut all = vec![call(own)];
         all.extend(self.0.iter().filter_map(|waiter| waiter.op.as_ref()).map(|op| op.with(&mut call)));
         all
+    }
+
+    /// All was undone: each is to write its own.
+    fn send_back(&mut self) {
+        line::end_all(self.0.drain(..).map(|waiter| (waiter, End::Alone)));
     }
 
     /// One's own result is the first.

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::conn::Conn;
 use super::op::{Kept, Outcome};
+use super::wait::Patience;
 use crate::error::{Error, Result};
 use crate::os::fork;
 
@@ -42,6 +43,8 @@ pub enum End {
     Lent(Conn),
     /// Another thread wrote it, or the store was closed.
     Done(Result<Outcome>),
+    /// It was taken along, and all of that was undone: each is to write by itself, as nobody knows whose fault it was.
+    Alone,
 }
 
 impl Line {
@@ -89,6 +92,11 @@ impl Waiter {
         Self { op, thread: thread::current(), came: Instant::now(), told: Mutex::default() }
     }
 
+    /// To stand in the same place, and be taken along by nobody.
+    pub fn alone(&self) -> Self {
+        Self { came: self.came, ..Self::new(None) }
+    }
+
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,10 +115,15 @@ impl Waiter {
         told.end
     }
 
-    /// Sleep until it ended, or `timeout` is over, or for no reason.
-    pub fn nap(&self, timeout: Duration) -> Option<End> {
-        fork::outside(|| thread::park_timeout(timeout));
-        self.look()
+    /// Sleep until it ended, or until it is time to look at signals: `None` then.
+    pub fn wait_for(&self, patience: &Patience<'_>, what: &str) -> Result<Option<End>> {
+        while let Some(left) = patience.before_ask(what)? {
+            fork::outside(|| thread::park_timeout(left));
+            if let Some(end) = self.look() {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
     }
 
     /// Sleep until it ended.

@@ -128,28 +128,23 @@ impl Pool {
         if let Some(lease) = self.take_or(|_| {})? {
             return Ok(Turn::Mine(lease));
         }
-        let waiter = Arc::new(Waiter::new(op()));
+        let mut waiter = Arc::new(Waiter::new(op()));
         loop {
             if let Some(lease) = self.take_or(|line| line.join(Arc::clone(&waiter)))? {
                 return Ok(Turn::Mine(lease));
             }
-            let timed_out = loop {
-                match patience.before_ask("other threads' writes or transactions in this store") {
-                    Ok(Some(left)) => {
-                        if let Some(end) = waiter.nap(left) {
-                            return Ok(self.ended(end));
-                        }
-                    }
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
-                }
-            };
-            if !self.slots().line.leave(&waiter) {
+            let woken = waiter.wait_for(patience, "other threads' writes or transactions in this store");
+            let end = match &woken {
+                Ok(Some(_)) => woken?,
+                _ if self.slots().line.leave(&waiter) => woken?,
                 // It is being written, or is about to be lent to: neither waits for anybody.
-                return Ok(self.ended(waiter.wait()));
-            }
-            if let Some(error) = timed_out {
-                return Err(error);
+                _ => Some(waiter.wait()),
+            };
+            match end {
+                Some(End::Lent(conn)) => return Ok(Turn::Mine(self.lease(conn))),
+                Some(End::Done(result)) => return Ok(Turn::Done(result)),
+                Some(End::Alone) => waiter = Arc::new(waiter.alone()),
+                None => {}
             }
             // Out of the line: the handler of a signal may write too, and would wait for what its own thread was lent.
             patience.ask()?;
@@ -169,13 +164,6 @@ impl Pool {
         slots.lent += 1;
         drop(slots);
         Ok(Some(self.lease(conn)))
-    }
-
-    fn ended(self: &Arc<Self>, end: End) -> Turn {
-        match end {
-            End::Lent(conn) => Turn::Mine(self.lease(conn)),
-            End::Done(result) => Turn::Done(result),
-        }
     }
 
     /// Those who wait with a small write: whoever takes them tells each what came of it.
