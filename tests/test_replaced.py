@@ -20,11 +20,15 @@ def remove(path: Path) -> None:
     path.unlink()
 
 
-def replace(path: Path) -> None:
+def another(path: Path) -> Path:
     other = path.with_name("other.db")
     with agent_store.open(other) as store:
         store.log("other", "store").append_many(b"%d" % n for n in range(100))
-    other.replace(path)
+    return other
+
+
+def replace(path: Path) -> None:
+    another(path).replace(path)
 
 
 def beside(suffix: str) -> Callable[[Path], None]:
@@ -117,11 +121,11 @@ def test_a_transaction_that_began_before_is_undone(path: Path) -> None:
 
 def test_no_read_ever_shows_another_file(path: Path) -> None:
     """Also at once, on a connection that is made after the file was replaced."""
+    other = another(path)
     with agent_store.open(path) as store:
-        store.log("s", "w").append(b"ours")
         time.sleep(SOON)
         store.log("s", "w").append(b"looked just now")
-        replace(path)
+        other.replace(path)
         with pytest.raises(StoreReplaced):
             store.position()
 
