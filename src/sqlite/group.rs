@@ -40,27 +40,26 @@ fn together(
     pool: &Arc<Pool>,
     conn: &mut Conn,
     op: &Op<'_>,
-    others: Option<&mut Others>,
+    mut others: Option<&mut Others>,
 ) -> Result<Vec<Result<Outcome>>> {
     let mut results = vec![run(conn, op)?];
-    let mut nobody = Others::default();
-    let takes = others.is_some();
-    let others = others.unwrap_or(&mut nobody);
-    while takes {
-        let from = others.0.len();
-        others.0.extend(pool.take_group(from));
-        if others.0.len() == from {
-            break;
-        }
-        for other in others.0[from..].iter().filter_map(|waiter| waiter.op.as_ref()) {
-            results.push(other.with(|op| run(conn, op))?);
+    if let Some(others) = others.as_deref_mut() {
+        loop {
+            let from = others.0.len();
+            others.0.extend(pool.take_group(from));
+            if others.0.len() == from {
+                break;
+            }
+            for other in others.0[from..].iter().filter_map(|waiter| waiter.op.as_ref()) {
+                results.push(other.with(|op| run(conn, op))?);
+            }
         }
     }
     match transaction::commit(pool, conn) {
         Ok(()) => Ok(results),
         Err(Error::OutcomeUnknown { detail, .. }) => {
             let mut results = results.into_iter();
-            Ok(others.with(op, |op| {
+            Ok(others.unwrap_or(&mut Others::default()).with(op, |op| {
                 let outcome = results.next().unwrap_or(Err(Error::Closed))?;
                 let heads: Vec<_> = op.last_entry(&outcome).into_iter().collect();
                 Err(Error::OutcomeUnknown { detail: detail.clone(), count: heads.len() as u64, heads })

@@ -261,7 +261,8 @@ impl Pool {
             && let Some(writer) = slots.writer.take()
         {
             drop(slots);
-            self.retire(writer);
+            self.retire(&writer);
+            drop(writer);
             slots = self.slots();
         }
         slots.lent -= 1;
@@ -269,8 +270,8 @@ impl Pool {
         self.freed.notify_all();
     }
 
-    /// Close the writer. What may not be on the disk is not to be carried into the file.
-    fn retire(&self, writer: Conn) {
+    /// A writer about to be closed: what may not be on the disk is not to be carried into the file.
+    fn retire(&self, writer: &Conn) {
         if self.check_healthy().is_err() {
             let _ = wal::keep(&writer.sqlite, true);
         } else {
