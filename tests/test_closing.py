@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import agent_store
 from agent_store import Store
+from agent_store.errors import StoreClosed
 from threads import PATIENCE, Threads
 
 ROW = b"x" * 1_000
@@ -25,8 +27,8 @@ with agent_store.open(sys.argv[1], read_only=True) as store:
 
 def is_whole_in_one_file(path: Path, entries: int) -> bool:
     assert [file.name for file in path.parent.iterdir() if file.name.startswith(path.name)] == [path.name]
-    output = subprocess.run([sys.executable, "-c", ALONE, path], capture_output=True, text=True, timeout=PATIENCE)
-    return output.stdout == f"{entries}\n"
+    command = [sys.executable, "-c", ALONE, str(path)]
+    return subprocess.check_output(command, text=True, timeout=PATIENCE) == f"{entries}\n"
 
 
 @pytest.mark.parametrize("timeout", [0, 30])
@@ -48,7 +50,7 @@ def test_closing_while_others_read(path: Path) -> None:
         store.log("s", "w").append_many([ROW] * 500)
 
         def read(_: int, store: Store = store) -> None:
-            with pytest.raises(agent_store.errors.StoreClosed):
+            with suppress(StoreClosed):
                 while True:
                     list(store.entries())
 

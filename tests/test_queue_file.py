@@ -1,5 +1,6 @@
 """The file beside the database in which processes queue: where it cannot be had, or goes away, all still works."""
 
+import fcntl
 import os
 import tempfile
 import time
@@ -88,6 +89,21 @@ def test_without_a_queue_writers_still_wait(folder: Path, what: str) -> None:
         assert queue_of(path).read_bytes() == b"not ours"
     elif what == "a link to nowhere":
         assert not queue_of(path).exists(), "what the link names was made"
+
+
+def test_a_lock_of_somebodys_on_the_queue_as_a_whole_keeps_nobody(path: Path) -> None:
+    agent_store.open(path).close()
+    with ExitStack() as stack, queue_of(path).open("wb") as queue:
+        fcntl.lockf(queue, fcntl.LOCK_EX)
+        writers = [stack.enter_context(Writer(path, f"w{number}", threads=2)) for number in range(3)]
+        with locked(path):
+            for writer in writers:
+                writer.begin()
+            time.sleep(0.2)
+        for writer in writers:
+            writer.wait_for(20)
+            writer.stop()
+    check_written(path, writers)
 
 
 @pytest.mark.parametrize("how", ["removed", "cut", "replaced"])

@@ -9,6 +9,10 @@ use std::io;
 
 use super::locks::ParentsAlone;
 
+/// Microseconds to try, each of which another may have. Where all are taken, somebody holds a lock on the file as a whole,
+/// and there is no line.
+const TRIES: i64 = 1_000;
+
 pub struct Tickets {
     /// Before the file: it is to go first.
     _here: ParentsAlone,
@@ -28,11 +32,13 @@ impl Tickets {
 
     /// A place behind all who came before.
     pub fn take(&self) -> io::Result<Ticket<'_>> {
-        let mut at = sys::microseconds()?;
-        while !sys::lock(&self.file, at)? {
-            at += 1;
+        let now = sys::microseconds()?;
+        for at in now..now + TRIES {
+            if sys::lock(&self.file, at)? {
+                return Ok(Ticket { tickets: self, at });
+            }
         }
-        Ok(Ticket { tickets: self, at })
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     /// True where somebody who came at `from` or later waits, and is not of this file description.
