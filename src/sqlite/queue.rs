@@ -110,8 +110,9 @@ impl Queue {
                     }
                 }
             }
-            // In proportion to what was waited already: soon where others take turns, seldom where one takes long.
-            let nap = (now - first_since.unwrap_or(came)) / 4;
+            // In proportion to what was waited already: soon where others take turns, seldom where one takes long. The
+            // first more often: while it sleeps, the lock may be free.
+            let nap = first_since.map_or_else(|| (now - came) / 4, |since| (now - since) / 16);
             let nap = nap.clamp(SHORTEST_NAP, LONGEST_NAP).min(left?);
             fork::outside(|| std::thread::sleep(nap));
         }
