@@ -14,10 +14,6 @@ use crate::os::fork;
 /// Small writes, and their bytes, that may share a commit.
 const GROUP: usize = 1_024;
 const GROUP_BYTES: usize = 1 << 22;
-/// Of many that are told at once, so many are woken; each then wakes the next. All at once would only wait again, for the
-/// interpreter, and that costs twice as much as all else of an append.
-const AWAKE: usize = 2;
-
 #[derive(Default)]
 pub struct Line(VecDeque<Arc<Waiter>>);
 
@@ -137,14 +133,14 @@ impl Waiter {
     }
 }
 
-/// Tell many at once.
+/// Tell many at once. Only the first is woken, and each wakes the next: all at once would only wait again, for the
+/// interpreter, and that costs twice as much as all else of an append.
 pub fn end_all(all: impl DoubleEndedIterator<Item = (Arc<Waiter>, End)>) {
-    let mut first: [Option<Arc<Waiter>>; AWAKE] = Default::default();
-    for (number, (waiter, end)) in all.rev().enumerate() {
-        let next = &mut first[number % AWAKE];
+    let mut next: Option<Arc<Waiter>> = None;
+    for (waiter, end) in all.rev() {
         *waiter.told() = Told { end: Some(end), next: next.replace(Arc::clone(&waiter)) };
     }
-    for waiter in first.into_iter().flatten() {
-        waiter.thread.unpark();
+    if let Some(first) = next {
+        first.thread.unpark();
     }
 }

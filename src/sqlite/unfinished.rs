@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::os::locks::ParentsAlone;
 
 const WORD: &str = "-unfinished-";
 const DIGITS: usize = 16;
@@ -20,6 +21,8 @@ pub struct Unfinished {
     pub path: PathBuf,
     target: PathBuf,
     folder: PathBuf,
+    /// Before the file: it is to go first. The lock is not to live on in a forked child.
+    here: Option<ParentsAlone>,
     file: Option<File>,
     pid: u32,
 }
@@ -39,12 +42,13 @@ impl Unfinished {
             let path = PathBuf::from(path);
             let opened = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path);
             let file = opened.map_err(|error| Error::file(&path, error))?;
+            let here = ParentsAlone::register(&file);
             let locked = file.try_lock();
             // Before it was locked, another who makes the same file may have taken it for one left behind.
             if matches!(locked, Err(TryLockError::WouldBlock)) || !is(&file, &path) {
                 continue;
             }
-            return Ok(Self { path, target, folder, file: Some(file), pid: std::process::id() });
+            return Ok(Self { path, target, folder, here: Some(here), file: Some(file), pid: std::process::id() });
         }
     }
 
@@ -65,8 +69,9 @@ impl Unfinished {
     }
 
     fn close(&mut self) {
+        self.here.take();
         if let Some(file) = self.file.take() {
-            // A child forked meanwhile has the descriptor too: closing ours alone would leave the lock with it.
+            // A child that was made without our knowledge may have the descriptor too.
             let _ = file.unlock();
         }
     }
