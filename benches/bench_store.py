@@ -13,7 +13,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import cells_processes
 import cells_threads
 from beside import BESIDE, a_copy
-from cells import BYTES_AT_MOST, CELLS, MEGABYTES_AT_MOST, Cell, bytes_on_disk, memory_added
+from cells import BYTES_AT_MOST, CELLS, Cell, bytes_on_disk
+from memory import MEGABYTES_AT_MOST, memory_added
 from pairs import FREE_SYNC, Times, Work, on_cores, sync_time
 
 PEER = Path(__file__).parent.parent / "target" / "crate_peer" / "release" / "crate-peer"
