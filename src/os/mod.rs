@@ -5,7 +5,8 @@
 //! - `locks`: SQLite's locks, put where no other library of the process can drop them;
 //! - `fork`: the gate that a fork waits at, and what a forked child lets go of;
 //! - `threads`: threads that borrow, which a forked child does not wait for;
-//! - `tickets`: a line of processes.
+//! - `tickets`: a line of processes;
+//! - `wal`: a write-ahead log written over itself.
 #![allow(unsafe_code)]
 
 mod descriptors;
@@ -17,3 +18,5 @@ mod sys;
 pub mod threads;
 pub mod tickets;
 pub mod wal;
+
+pub use sys::Inode;

@@ -3,9 +3,8 @@
 //! To ask the system costs as much as a tenth of an append, so that it is asked at most every ten milliseconds. More
 //! often would promise no more: who removes a file takes with it what was appended a moment before, however it was checked.
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +15,7 @@ use super::connection::{self, Durability, Role};
 use super::layout::{self, Layout};
 use super::wait::Patience;
 use crate::error::{Error, Result};
+use crate::os::Inode;
 
 /// Bytes of a database. To open what has less would be to have SQLite remove its WAL.
 const SMALLEST: u64 = 512;
@@ -32,15 +32,6 @@ pub struct Identity {
     length: AtomicU64,
     /// Bytes of the database when it was found cut off.
     cut_to: AtomicU64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Inode(u64, u64);
-
-impl Inode {
-    fn of(file: &Metadata) -> Self {
-        Self(file.dev(), file.ino())
-    }
 }
 
 impl Identity {

@@ -2,19 +2,18 @@
 //!
 //! Who finds the lock taken stands in line, on a file beside the database. Only the first in it tries for the lock. Who has
 //! had the lock for some time looks whether anybody waits, and if so goes to the end of the line itself. So a process that
-//! writes alone pays a look now and then, and those that share a file take turns of a few commits each. Programs that
+//! writes alone pays a look now and then, and those that share a file take turns of some milliseconds each. Programs that
 //! know nothing of the line (other libraries, the sqlite3 shell) take the lock when they get it, as before.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::sidecar::{self, beside, is_of_others};
+use super::wait::Patience;
 use crate::error::{Error, Result, is_busy};
 use crate::options;
 use crate::os::fork;
 use crate::os::tickets::Tickets;
-
-use super::sidecar::{self, beside, is_of_others};
-use super::wait::Patience;
 
 const WRITE_LOCK: &str = "the write lock of the file, held by another connection";
 /// How long a process goes on writing before it looks whether others wait.

@@ -1,9 +1,11 @@
-//! Empty files beside the database, on which processes lock: `<database>-upgrade`, `<database>-queue`.
+//! Files beside the database on which processes lock: `<database>-upgrade`, `<database>-queue`, both empty.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use crate::os::Inode;
 
 pub fn beside(database: &Path, ending: &str) -> PathBuf {
     // As SQLite does, which keeps its log beside the file that a link leads to.
@@ -33,5 +35,13 @@ pub fn open(path: &Path, database: &Path) -> io::Result<File> {
             }
             Ok(file)
         }
+    }
+}
+
+/// Whether the path still leads to this very file.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(held), Ok(there)) => Inode::of(&held) == Inode::of(&there),
+        _ => false,
     }
 }

@@ -5,11 +5,10 @@
 //! what keeps the upgrade whole is SQLite's write lock.
 
 use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::sidecar::{self, beside, is_of_others};
+use super::sidecar::{self, beside, is_at, is_of_others};
 use super::wait::Patience;
 use crate::error::Result;
 use crate::os::fork;
@@ -47,7 +46,7 @@ impl Turn {
                 }
             }
             // The holder before us removed the file that we waited on; the next to come would make another.
-            if same(&file, &path) {
+            if is_at(&file, &path) {
                 return Ok(Some(Self { path, pid: std::process::id(), _here: here, file }));
             }
         }
@@ -59,13 +58,6 @@ pub fn clear(database: &Path) {
     let path = beside(database, ENDING);
     if !is_of_others(&path) {
         let _ = fs::remove_file(path);
-    }
-}
-
-fn same(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
     }
 }
 

@@ -7,9 +7,10 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::sidecar::is_at;
 use crate::error::{Error, Result};
 use crate::os::locks::ParentsAlone;
 
@@ -45,7 +46,7 @@ impl Unfinished {
             let here = ParentsAlone::register(&file);
             let locked = file.try_lock();
             // Before it was locked, another who makes the same file may have taken it for one left behind.
-            if matches!(locked, Err(TryLockError::WouldBlock)) || !is(&file, &path) {
+            if matches!(locked, Err(TryLockError::WouldBlock)) || !is_at(&file, &path) {
                 continue;
             }
             return Ok(Self { path, target, folder, here: Some(here), file: Some(file), pid: std::process::id() });
@@ -98,13 +99,6 @@ fn clear(folder: &Path, name: &[u8]) {
         {
             let _ = fs::remove_file(entry.path());
         }
-    }
-}
-
-fn is(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
     }
 }
 
