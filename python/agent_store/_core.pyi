@@ -1,12 +1,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Literal, Self, final
+from typing import Any, ClassVar, Literal, Self, TypeAlias, final
 
 from agent_store.store import Store
 from agent_store.transaction import Binding
 
+_Row: TypeAlias = tuple[int, int, int, bytes, bytes]
+
 __all__ = [
     "Appended",
+    "Checker",
     "CommitEvent",
     "Entry",
     "Findings",
@@ -20,8 +23,11 @@ __all__ = [
     "as_payload",
     "check_name",
     "check_writable",
+    "copy_block",
     "draw_payloads",
     "draw_rows",
+    "extend",
+    "extend_rows",
 ]
 
 @final
@@ -107,6 +113,7 @@ class Fingerprint:
 
 @final
 class Appended:
+    def __new__(cls, count: int, seq: int, prev_hash: bytes | None, content_hash: bytes, position: int) -> Self: ...
     @property
     def count(self) -> int: ...
     @property
@@ -146,6 +153,29 @@ class Findings:
             str,
         ]
     ]: ...
+
+@final
+class Checker:
+    def __new__(cls, first: int | None) -> Self: ...
+    @property
+    def entries(self) -> int: ...
+    @property
+    def waiting(self) -> list[tuple[int, int]]: ...
+    @property
+    def held(self) -> int: ...
+    @property
+    def broken(self) -> list[int]: ...
+    def rows(self, rows: list[tuple[Any, Any, Any, Any, Any]]) -> None: ...
+    def copy(self, blocks: list[bytes]) -> None: ...
+    def end_copy(self) -> None: ...
+    def answer(self, before: list[tuple[int, int, int, bytes | None, int]]) -> None: ...
+    def finish(self, last: int) -> None: ...
+    def report(self, kind: str, log: int | None, seq: int | None, position: int | None, detail: str) -> None: ...
+    def report_empty(self, log: int) -> None: ...
+    def report_orphans(self, log: int, seq: int, position: int, entries: int) -> None: ...
+    def findings(
+        self, logs: int, names: dict[int, tuple[str, str]], head: tuple[int, bytes] | None = None
+    ) -> Findings: ...
 
 @final
 class Transaction: ...
@@ -241,3 +271,10 @@ def draw_payloads(iterator: Iterator[Any], first: int, rows: int, size: int) -> 
 def draw_rows(
     iterator: Iterator[Any], first: int, rows: int, size: int
 ) -> tuple[list[tuple[str, str, bytes]], bool]: ...
+def extend(position: int, log: int, seq: int, content_hash: bytes | None, payloads: list[bytes]) -> list[_Row]: ...
+def extend_rows(
+    position: int,
+    rows: list[tuple[str, str, bytes]],
+    heads: dict[tuple[str, str], tuple[int, int, bytes | None]],
+) -> list[_Row]: ...
+def copy_block(rows: list[_Row]) -> bytes: ...

@@ -2,12 +2,9 @@
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from agent_store.transaction import Binding
-
-if TYPE_CHECKING:
-    from agent_store._core import Transaction
 
 ROWS = 1_024
 SIZE = 8 << 20  # bytes of payload
@@ -15,7 +12,7 @@ SIZE = 8 << 20  # bytes of payload
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Draw = Callable[[int, int, int], tuple[list[Item], bool]]
-Write = Callable[[list[Item], "Transaction | None"], Result]
+Write = Callable[[list[Item], Any], Result]
 
 
 def append_all(binding: Binding, draw: Draw[Item], write: Write[Item, Result], batch: int | None) -> Result | None:

@@ -13,7 +13,7 @@ from agent_store.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent_store._core import Appended, Transaction
+    from agent_store._core import Appended
 
     Buffer = Any  # bytes-like: collections.abc.Buffer is newer than the oldest Python supported
 
@@ -73,7 +73,7 @@ class WriterLog:
         self._check_writable()
         drawn = iter(payloads)
 
-        def write(items: list[bytes], tx: "Transaction | None") -> "Appended":
+        def write(items: list[bytes], tx: Any) -> "Appended":
             return self._binding.backend.append(self._stream, self._writer, items, None, tx)
 
         draw: Callable[[int, int, int], tuple[list[bytes], bool]]

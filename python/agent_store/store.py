@@ -2,15 +2,15 @@
 
 import os
 import sqlite3
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from agent_store._core import Entry, Head, TransactionBlock, draw_rows
-from agent_store.backends import sqlite
+from agent_store.backends import dbapi, sqlite
 from agent_store.bulk import append_all
-from agent_store.errors import BackendError
 from agent_store.generation import LARGEST, Generation
 from agent_store.log import WriterLog
 from agent_store.reading import iterate
@@ -18,14 +18,23 @@ from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 
 if TYPE_CHECKING:
-    from agent_store._core import Transaction
+    import psycopg
+
     from agent_store.backends.backend import Backend
     from agent_store.log import Buffer
 
-Target = str | os.PathLike[str]
+Path = str | os.PathLike[str]
+Target: TypeAlias = "Path | sqlite3.Connection | psycopg.Connection[Any]"
 Durability = Literal["full", "normal"]
 Progress = Callable[[int, int], object]
 Params = Sequence[Any] | Mapping[str, Any]
+
+
+INSTEAD = {
+    "durability": "on a connection of yours it is what you set there (PRAGMA synchronous, synchronous_commit)",
+    "read_only": "on a connection of yours it is how you opened it (mode=ro, default_transaction_read_only)",
+    "timeout": "on a connection of yours it is what you set there (sqlite3.connect(timeout=…), lock_timeout)",
+}
 
 
 def kind_of(target: object) -> str:
@@ -34,7 +43,12 @@ def kind_of(target: object) -> str:
         return "postgres"
     if isinstance(target, str | os.PathLike | sqlite3.Connection):
         return "sqlite"
-    raise TypeError(f"a store is opened by a path, not by {type(target).__name__}")
+    if _is_psycopg(target):
+        return "postgres"
+    raise TypeError(
+        "a store is opened by a path, a postgresql:// URL, a sqlite3.Connection or a psycopg.Connection, not by "
+        f"{type(target).__module__}.{type(target).__qualname__}"
+    )
 
 
 def open(
@@ -44,6 +58,7 @@ def open(
     read_only: bool | None = None,
     timeout: float | None = None,
     progress: Progress | None = None,
+    schema: str | None = None,
 ) -> "Store":
     """Open the store in a file, or make one; `":memory:"` is one that lives as long as it is open.
 
@@ -54,12 +69,30 @@ def open(
     Raises FileNotFoundError, IsADirectoryError, PermissionError, ReadOnlyStore, BusyError, CorruptDatabase for what is
     no database, UnsupportedFormat for one of a newer version, ChainBroken for a file of the crate's that is damaged.
     """
-    if kind_of(target) == "postgres":
-        raise BackendError("PostgreSQL is not supported yet: open an SQLite file by its path")
-    if isinstance(target, sqlite3.Connection):
-        raise BackendError("a connection of the caller's is not supported yet: open the file by its path")
+    kind = kind_of(target)
+    if schema is not None and (kind == "sqlite" or isinstance(target, str)):
+        raise ValueError("schema= is for a psycopg connection: in a URL it is ?schema=, and SQLite has none")
+    if not isinstance(target, str | os.PathLike):
+        for name, value in (("durability", durability), ("read_only", read_only), ("timeout", timeout)):
+            if value is not None:
+                raise ValueError(f"{name}= is for a store opened by a path or URL: {INSTEAD[name]}")
+        if isinstance(target, sqlite3.Connection):
+            return Store(dbapi.open(target), repr(target))
+        from agent_store.backends import postgres  # psycopg takes a while to import
+
+        return Store(postgres.adopt(target, schema), repr(target))
     seconds = 5.0 if timeout is None else timeout
+    if kind == "postgres":
+        from agent_store.backends import postgres
+
+        opened = postgres.open(os.fspath(target), durability or "full", bool(read_only), seconds)
+        return Store(opened, opened.shown)
     return Store(sqlite.open(target, durability or "full", bool(read_only), seconds, progress), os.fspath(target))
+
+
+def _is_psycopg(target: object) -> bool:
+    psycopg = sys.modules.get("psycopg")  # who has such a connection has imported it
+    return psycopg is not None and isinstance(target, psycopg.Connection)
 
 
 class Store:
@@ -67,7 +100,7 @@ class Store:
 
     _closed = True
 
-    def __init__(self, backend: "Backend", target: str) -> None:
+    def __init__(self, backend: "Backend[Any, Any]", target: str) -> None:
         self._binding = Binding(backend)
         self._target = target
         self._closed = False
@@ -92,7 +125,7 @@ class Store:
         def draw(first: int, most: int, size: int) -> tuple[list[tuple[str, str, bytes]], bool]:
             return draw_rows(drawn, first, most, size)
 
-        def write(items: list[tuple[str, str, bytes]], tx: "Transaction | None") -> int:
+        def write(items: list[tuple[str, str, bytes]], tx: Any) -> int:
             return self._binding.backend.append_rows(items, tx)
 
         position = append_all(self._binding, draw, write, batch)
@@ -149,7 +182,7 @@ class Store:
         """
         return self._binding.backend.info(self._binding.reading())
 
-    def backup(self, path: Target, *, progress: Progress | None = None) -> Verdict:
+    def backup(self, path: Path, *, progress: Progress | None = None) -> Verdict:
         """Copy the store to a new file while others go on writing, verify the copy, and only then give it its name.
 
         The copy is the store as it was at one moment: one file, with the permissions of the store's. Returns the
@@ -178,7 +211,7 @@ class Store:
         self.close()
 
     def __del__(self) -> None:
-        if not self._closed:
+        if not self._closed and self._binding.backend.owned:
             warnings.warn(f"{self!r} was never closed: use `with agent_store.open(…) as store`", ResourceWarning, 2)
 
     def __repr__(self) -> str:

@@ -2,12 +2,11 @@
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent_store.errors import TransactionConflict
 
 if TYPE_CHECKING:
-    from agent_store._core import Transaction
     from agent_store.backends.backend import Backend
 
 Drawn = TypeVar("Drawn")
@@ -15,23 +14,23 @@ Drawn = TypeVar("Drawn")
 
 class _Thread(threading.local):
     def __init__(self) -> None:
-        self.open: list[Transaction] = []
+        self.open: list[Any] = []
         self.drawing = False
 
 
 class Binding:
     """A backend, and for each thread the transactions it has open on it."""
 
-    def __init__(self, backend: "Backend") -> None:
+    def __init__(self, backend: "Backend[Any, Any]") -> None:
         self.backend = backend
         self.thread = _Thread()
 
-    def reading(self) -> "Transaction | None":
+    def reading(self) -> Any:
         """The transaction that a read of this thread runs in."""
         open_now = self.thread.open
         return open_now[-1] if open_now else None
 
-    def writing(self) -> "Transaction | None":
+    def writing(self) -> Any:
         """The transaction that a write of this thread runs in."""
         thread = self.thread
         if thread.drawing:

@@ -6,12 +6,17 @@ those of `agent_store.errors`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from agent_store._core import Appended, Entry, Findings, Head, Pages, Transaction
+from agent_store._core import Appended, Entry, Findings, Head
+
+Tx = TypeVar("Tx")
+"""What a backend knows its transactions by."""
+Pages = TypeVar("Pages")
+"""And its readings."""
 
 
-class Backend(Protocol):
+class Backend(Protocol[Tx, Pages]):
     """One database, opened."""
 
     @property
@@ -29,13 +34,13 @@ class Backend(Protocol):
     def check_open(self) -> None:
         """Raise StoreClosed or ForkedStore."""
 
-    def begin(self, within: Transaction | None = None) -> Transaction:
+    def begin(self, within: Tx | None = None) -> Tx:
         """Take the write lock, BusyError after the timeout; within another transaction, a savepoint."""
 
-    def commit(self, tx: Transaction) -> None:
+    def commit(self, tx: Tx) -> None:
         """Durable on return, where it is no savepoint; OutcomeUnknown where the answer was lost."""
 
-    def rollback(self, tx: Transaction) -> None:
+    def rollback(self, tx: Tx) -> None:
         """Never raises."""
 
     def append(
@@ -44,11 +49,11 @@ class Backend(Protocol):
         writer: str,
         payloads: list[bytes],
         expected: tuple[int, bytes] | None = None,
-        tx: Transaction | None = None,
+        tx: Tx | None = None,
     ) -> Appended:
         """Append to one log; `expected` is seq and hash of its head, (0, b"") for none, None for unchecked."""
 
-    def append_rows(self, rows: list[tuple[str, str, bytes]], tx: Transaction | None = None) -> int:
+    def append_rows(self, rows: list[tuple[str, str, bytes]], tx: Tx | None = None) -> int:
         """Append (stream, writer, payload) in this order; the last position."""
 
     def pages(
@@ -63,16 +68,16 @@ class Backend(Protocol):
     ) -> Pages:
         """A reading: positions above `after`, seqs from `start` to below `stop`. Nothing is read yet."""
 
-    def read(self, pages: Pages, limit: int, tx: Transaction | None = None) -> list[Entry]:
+    def read(self, pages: Pages, limit: int, tx: Tx | None = None) -> list[Entry]:
         """At most `limit` entries more; none when the reading is over."""
 
-    def heads(self, stream: str | None = None, tx: Transaction | None = None) -> list[Head]:
+    def heads(self, stream: str | None = None, tx: Tx | None = None) -> list[Head]:
         """By stream and writer."""
 
-    def position(self, tx: Transaction | None = None) -> int:
+    def position(self, tx: Tx | None = None) -> int:
         """The newest, 0 in an empty store."""
 
-    def verify(self, progress: Callable[[int, int], object] | None = None, tx: Transaction | None = None) -> Findings:
+    def verify(self, progress: Callable[[int, int], object] | None = None, tx: Tx | None = None) -> Findings:
         """The whole store, as of its newest position when it begins."""
 
     def verify_log(
@@ -82,33 +87,33 @@ class Backend(Protocol):
         since: Head | None = None,
         contains: Head | None = None,
         progress: Callable[[int, int], object] | None = None,
-        tx: Transaction | None = None,
+        tx: Tx | None = None,
     ) -> Findings:
         """One log; ChainBroken where `since` or `contains` is not in it."""
 
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> Findings:
         """Copy the store, as it is at one moment, to an absolute path where nothing is; what was found in the copy."""
 
-    def advance(self, key: str, how: str, n: int = 0, tx: Transaction | None = None) -> int:
+    def advance(self, key: str, how: str, n: int = 0, tx: Tx | None = None) -> int:
         """`how`: current, bump, set, advance or reserve; the value after it."""
 
-    def generations(self, tx: Transaction | None = None) -> list[tuple[str, int]]:
+    def generations(self, tx: Tx | None = None) -> list[tuple[str, int]]:
         """Every counter and its value, by key."""
 
-    def execute(self, sql: str, params: Sequence[Any] | Mapping[str, Any], tx: Transaction | None = None) -> int:
+    def execute(self, sql: str, params: Sequence[Any] | Mapping[str, Any], tx: Tx | None = None) -> int:
         """The number of rows changed."""
 
     def query(
         self,
         sql: str,
         params: Sequence[Any] | Mapping[str, Any],
-        tx: Transaction | None = None,
+        tx: Tx | None = None,
         *,
         may_write: bool = True,
     ) -> list[tuple[Any, ...]]:
         """All rows; TransactionConflict for a statement that writes where it may not."""
 
-    def info(self, tx: Transaction | None = None) -> dict[str, Any]:
+    def info(self, tx: Tx | None = None) -> dict[str, Any]:
         """Facts."""
 
     def close(self) -> None:
