@@ -4,6 +4,7 @@
 
 mod backend;
 mod block;
+mod checker;
 mod entry;
 mod errors;
 mod findings;
@@ -16,6 +17,7 @@ mod values;
 
 pub use backend::{Sqlite, Transaction};
 pub use block::TransactionBlock;
+pub use checker::Checker;
 pub use entry::Entry;
 pub use findings::Findings;
 pub use head::{Appended, CommitEvent, Fingerprint, Head};
