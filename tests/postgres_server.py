@@ -154,8 +154,10 @@ class Keeper:
             self.folder = Path(made)
             self.data, self.log = self.folder / "data", self.folder / "log"
             if sys.platform != "win32" and os.geteuid() == 0:
+                import pwd
+
                 shutil.chown(self.folder, NOBODY)
-                self.user = {"user": NOBODY, "group": os.stat(self.folder).st_gid, "extra_groups": []}
+                self.user = {"user": NOBODY, "group": pwd.getpwnam(NOBODY).pw_gid, "extra_groups": []}
             try:
                 for line in sys.stdin:
                     getattr(self, line.strip())()
@@ -263,13 +265,16 @@ def main() -> None:
 
 
 @contextmanager
-def a_server() -> Iterator[str]:
-    """The URL of a database in which schemas may be made: of AGENT_STORE_TEST_POSTGRES, or of a server started here."""
+def a_server(*, quick: bool = True) -> Iterator[str]:
+    """The URL of a database in which schemas may be made: of AGENT_STORE_TEST_POSTGRES, or of a server started here.
+
+    Quick: without fsync, which is no matter where no power is cut; not for measuring what is durable.
+    """
     given = os.environ.get("AGENT_STORE_TEST_POSTGRES")
     if given:
         yield given
         return
-    with Server() as server:
+    with Server(quick=quick) as server:
         yield server.url()
 
 
