@@ -147,7 +147,7 @@ class Keeper:
     def __init__(self, programs: str, port: int, password: str, settings: dict[str, str]) -> None:
         self.programs, self.port, self.password, self.settings = Path(programs), port, password, settings
         self.user: dict[str, Any] = {}
-        self.server: subprocess.Popen[bytes] | None = None
+        self.server: subprocess.Popen[Any] | None = None
 
     def run(self) -> None:
         with tempfile.TemporaryDirectory(prefix="agent-store-postgres-") as made:
@@ -171,9 +171,19 @@ class Keeper:
         secret.chmod(0o644)  # Nobody reads it there but who may enter the folder.
         self.find_programs()
         # A key derived in one step: SCRAM's many are what a connection costs most.
-        options = ["-U", SUPERUSER, "-A", "scram-sha-256", "--pwfile", secret, "-E", "UTF8", "--no-sync"]
-        collation = ["--locale=C", "-c", "scram_iterations=1"]
-        command = [self.programs / "initdb", "-D", self.data, *options, *collation]
+        options: list[str | Path] = [
+            "-U",
+            SUPERUSER,
+            "-A",
+            "scram-sha-256",
+            "--pwfile",
+            secret,
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
+        options += ["--locale=C", "-c", "scram_iterations=1"]
+        command = [self.programs / "initdb", "-D", self.data, *options]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **self.how()
         )
@@ -205,14 +215,14 @@ class Keeper:
             "timezone": "UTC",
             **self.settings,
         }
-        command = [self.programs / "postgres", "-D", self.data]
+        command: list[str | Path] = [self.programs / "postgres", "-D", self.data]
         for name, value in settings.items():
-            command += ["-c", f"{name}={value}"]  # type: ignore[list-item]
+            command += ["-c", f"{name}={value}"]
         with self.log.open("ab") as log:
-            self.server = subprocess.Popen(command, stdout=log, stderr=log, **self.how())
+            self.server = server = subprocess.Popen(command, stdout=log, stderr=log, **self.how())
         end = time.monotonic() + PATIENCE
         while "ready" not in self.status():
-            if self.server.poll() is not None or time.monotonic() > end:
+            if server.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(self.log.read_text()[-3_000:])
             time.sleep(0.01)
 

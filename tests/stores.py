@@ -84,7 +84,7 @@ class Lent(File):
     def connect(self, **options: Any) -> sqlite3.Connection:
         """Nothing here cuts the power."""
         options = {"isolation_level": None, "check_same_thread": False, **options}
-        connection = sqlite3.connect(self.path, **options)
+        connection: sqlite3.Connection = sqlite3.connect(self.path, **options)
         self.connections.append(connection)
         connection.execute("PRAGMA synchronous = OFF").close()
         return connection
@@ -149,13 +149,10 @@ def a_schema(kind: str, server: str) -> Iterator[Schema]:
 
 def without_differences(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Those that are to be run, and those that are not, as what they test differs there."""
-    chosen, others = [], []
+    chosen: list[pytest.Item] = []
+    others: list[pytest.Item] = []
     for item in items:
         kinds = {kind for mark in item.iter_markers("differs") for name in mark.args for kind in DIFFERENCES[name][0]}
-        of = (
-            item.callspec.params.get("place")
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else None
-        )
-        (others if of in kinds else chosen).append(item)
+        spec = getattr(item, "callspec", None)
+        (others if spec and spec.params.get("place") in kinds else chosen).append(item)
     return chosen, others
