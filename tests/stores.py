@@ -102,6 +102,7 @@ class Schema(Place):
         self.connections: list[psycopg.Connection] = []
 
     def sql(self, statement: str) -> str:
+        statement = statement.replace("INTEGER PRIMARY KEY", "serial PRIMARY KEY")
         statement = re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", statement.replace("?", "%s"))
         return re.sub(r"\b(?=_agent_store_)", f"{self.name}.", statement)
 
