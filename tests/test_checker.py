@@ -408,6 +408,15 @@ def test_positions_must_go_on_to_the_last() -> None:
     assert detail.startswith("positions 3 to 4 are missing")
 
 
+def test_positions_below_one_make_no_holes() -> None:
+    rows = chain([b"a", b"b"])
+    checker = _core.Checker(1)
+    checker.rows([(-5, 9, 1, bytes(32), b""), *rows])
+    checker.finish(2)
+    [(kind, *_, position, detail)] = checker.findings(1, {}).breaks
+    assert (kind, position, detail) == ("malformed", -5, "position is -5, below 1")
+
+
 def test_positions_that_cannot_be_read_are_a_finding_and_no_gap() -> None:
     rows = chain([b"a", b"b", b"c", b"d"])
     checker = _core.Checker(1)
