@@ -11,6 +11,7 @@ mod head;
 mod input;
 mod options;
 mod pages;
+mod rows;
 mod values;
 
 pub use backend::{Sqlite, Transaction};
@@ -21,6 +22,7 @@ pub use head::{Appended, CommitEvent, Fingerprint, Head};
 pub use input::{as_payload, check_name, check_writable, draw_payloads, draw_rows};
 pub use options::_options;
 pub use pages::Pages;
+pub use rows::{copy_block, extend, extend_rows};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
