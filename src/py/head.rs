@@ -126,6 +126,13 @@ pub struct Appended(pub sqlite::Appended);
 
 #[pymethods]
 impl Appended {
+    #[new]
+    fn new(count: usize, seq: i64, prev_hash: Option<&[u8]>, content_hash: &[u8], position: i64) -> PyResult<Self> {
+        let prev_hash = prev_hash.map(|bytes| hash(bytes, "prev_hash")).transpose()?;
+        let content_hash = hash(content_hash, "content_hash")?;
+        Ok(Self(sqlite::Appended { count, seq, prev_hash, content_hash, position }))
+    }
+
     #[getter]
     fn count(&self) -> usize {
         self.0.count
