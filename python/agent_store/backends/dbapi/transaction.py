@@ -26,7 +26,7 @@ class Transaction:
         self._level: int = 1 if outer is None else outer._level + 1  # noqa: SLF001 - of its own class
         self._pid = os.getpid()
         self._over = False
-        self.fate = Fate(outer.fate if outer is not None else None)
+        self.fate: Fate = Fate(outer.fate if outer is not None else None)
         self.moved = writing.Moved()
         self._own = outer is None and not connection.in_transaction
         self._commits = self._own and writing.is_autocommit(connection)
