@@ -28,6 +28,10 @@ class Backend(Protocol[Tx, Pages]):
         """False for a connection of the caller's."""
 
     @property
+    def commits(self) -> bool:
+        """False while a write outside of `begin` becomes part of a transaction that only the caller ends."""
+
+    @property
     def exclusive(self) -> bool:
         """True where nobody can read while a transaction is open: one connection for all."""
 
