@@ -50,7 +50,7 @@ class Dbapi:
                 call.several()
                 layout.create(self._session)
 
-        self._run(lambda: writing.write(self._session, create, stays=False))
+        self._run(lambda: writing.define(self._session, create))
 
     def _check(self) -> None:
         # Before any lock: in a forked child it may be held for ever.
