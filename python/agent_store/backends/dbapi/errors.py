@@ -68,7 +68,5 @@ def _of_the_module(error: sqlite3.Error, text: str) -> StoreError:
     if "closed" in text:
         return StoreClosed(f"the connection of the store is closed ({text.rstrip('.')})")
     if "thread" in text:
-        return BackendError(
-            f"{text} Use the store in that thread, or make the connection with check_same_thread=False"
-        )
+        return BackendError(f"{text} Use the store in that thread, or make the connection with check_same_thread=False")
     return BackendError(text or type(error).__name__)

@@ -14,6 +14,7 @@ TEXT = {"stream", "writer", "key"}
 BLOB = {"content_hash", "payload"}
 
 _SELECT = re.compile(r"SELECT (.+?)(?=\s+FROM\s)", re.DOTALL)
+_COMMA = re.compile(r",\s+(?![^(]*\))")
 _TABLE = re.compile(r"\b(FROM|INTO|JOIN)\s+(_agent_store_\w+)")
 
 
@@ -29,7 +30,7 @@ def _column(column: str) -> str:
 def columns(sql: str) -> list[str]:
     """The names of the columns that a statement of ours gives."""
     found = _SELECT.match(sql)
-    return [column.strip().rpartition(".")[2] for column in found[1].split(", ")] if found else []
+    return [column.strip().rpartition(".")[2] for column in _COMMA.split(found[1])] if found else []
 
 
 def rewrite(sql: str) -> str:
@@ -38,7 +39,7 @@ def rewrite(sql: str) -> str:
     found = _SELECT.match(sql)
     if not found:
         return sql
-    return f"SELECT {', '.join(map(_column, found[1].split(', ')))}{sql[found.end() :]}"
+    return f"SELECT {', '.join(map(_column, _COMMA.split(found[1])))}{sql[found.end() :]}"
 
 
 @cache

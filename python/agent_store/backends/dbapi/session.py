@@ -115,8 +115,7 @@ class Session:
         try:
             yield
         finally:
-            if self.connection.in_transaction:
-                self.run("COMMIT")  # Of nothing: it was all read.
+            self.run("COMMIT")  # Of nothing: it was all read.
 
 
 def is_adapting() -> bool:
