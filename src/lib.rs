@@ -40,7 +40,7 @@ mod _core {
     #[pymodule_export]
     use crate::py::{
         _options, Appended, Checker, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction,
-        TransactionBlock, as_payload, check_name, check_writable, copy_block, draw_payloads, draw_rows, extend,
-        extend_rows,
+        TransactionBlock, as_payload, check_name, check_statement, check_writable, copy_block, draw_payloads,
+        draw_rows, extend, extend_rows,
     };
 }

@@ -21,7 +21,7 @@ pub use checker::Checker;
 pub use entry::Entry;
 pub use findings::Findings;
 pub use head::{Appended, CommitEvent, Fingerprint, Head};
-pub use input::{as_payload, check_name, check_writable, draw_payloads, draw_rows};
+pub use input::{as_payload, check_name, check_statement, check_writable, draw_payloads, draw_rows};
 pub use options::_options;
 pub use pages::Pages;
 pub use rows::{copy_block, extend, extend_rows};
