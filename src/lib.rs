@@ -5,6 +5,7 @@
 //! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and lets
 //!   `ranges` of them be looked through at once; `findings`: what it found;
 //! - `copy`: rows as PostgreSQL copies them in and out;
+//! - `follow`: entries on their way into another store;
 //! - `os`: what the system offers beyond Rust's own library; `options`: switches for tests and benches;
 //! - `sqlite`: the store on an SQLite file, one file per verb;
 //! - `py`: the only place that knows Python.
@@ -14,6 +15,7 @@ pub mod checker;
 pub mod copy;
 pub mod error;
 pub mod findings;
+pub mod follow;
 mod judge;
 mod many;
 pub mod options;
@@ -39,7 +41,7 @@ mod _core {
 
     #[pymodule_export]
     use crate::py::{
-        _options, Appended, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction,
+        _options, Appended, CommitEvent, Entry, Findings, Fingerprint, Follower, Head, Pages, Sqlite, Transaction,
         TransactionBlock, as_payload, check_name, check_writable, copy_block, draw_payloads, draw_rows, extend,
         extend_rows,
     };
