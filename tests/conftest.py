@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 import agent_store
+from systems import pytest_pycollect_makemodule as pytest_pycollect_makemodule
 from postgres_server import a_server, programs
 from stores import KINDS, Place, a_file, a_lent_file, a_schema, without_differences
 

@@ -81,7 +81,13 @@ def test_it_works_with_nothing_else(wheel: Path, tmp_path: Path) -> None:
     def run(*command: str | Path) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            command,
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
