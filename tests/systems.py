@@ -66,8 +66,9 @@ class Skipped(pytest.Module):
         pytest.skip(why_not(self.path.stem) or "", allow_module_level=True)
 
 
-def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    if why_not(module_path.stem) is None:
+def skipped(file: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """In its place, a file of tests that says why it is skipped; None for one that can be tested here."""
+    if why_not(file.stem) is None:
         return None
-    skipped: pytest.Module = Skipped.from_parent(parent, path=module_path)
-    return skipped
+    module: pytest.Module = Skipped.from_parent(parent, path=file)
+    return module

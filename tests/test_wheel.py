@@ -75,8 +75,8 @@ def test_it_works_with_nothing_else(wheel: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     subprocess.run([sys.executable, "-m", "venv", installer], check=True)
     programs = "Scripts" if os.name == "nt" else "bin"
-    pip = [installer / programs / "python", "-m", "pip", "--python", bare, "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", "--no-index", wheel], check=True)
+    pip: list[str | Path] = [installer / programs / "python", "-m", "pip", "--python", bare]
+    subprocess.run([*pip, "--disable-pip-version-check", "install", "--quiet", "--no-index", wheel], check=True)
 
     def run(*command: str | Path) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
