@@ -82,5 +82,5 @@ def store(place: Place) -> Iterator[agent_store.Store]:
 
 @pytest.fixture
 def sql(place: Place) -> Callable[[str], str]:
-    """Writes a statement with `?` as the store's database has it."""
+    """Writes a statement as the store's database has it: `Place.sql`."""
     return place.sql

@@ -1,6 +1,7 @@
 """The five kinds of stores that the contract is tested on, and the short list of what differs between them."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,16 +54,12 @@ class Place:
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    @property
-    def postgres(self) -> bool:
-        return self.kind in {"postgres", "psycopg"}
-
     def open(self, **options: Any) -> Store:
         raise NotImplementedError
 
     def sql(self, statement: str) -> str:
-        """A statement, written with SQLite's `?`, for this database."""
-        return statement.replace("?", "%s") if self.postgres else statement
+        """A statement, written with `?` or `:name` and our tables' bare names, as this database has it."""
+        return statement
 
 
 class File(Place):
@@ -103,6 +100,11 @@ class Schema(Place):
         self.server = url_of(server, options=f"-csearch_path={self.own}", application_name=self.name)
         self.url = url_of(self.server, schema=self.name)
         self.connections: list[psycopg.Connection] = []
+
+    def sql(self, statement: str) -> str:
+        statement = statement.replace("INTEGER PRIMARY KEY", "serial PRIMARY KEY")
+        statement = re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", statement.replace("?", "%s"))
+        return re.sub(r"\b(?=_agent_store_)", f"{self.name}.", statement)
 
     def connect(self, **options: Any) -> psycopg.Connection:
         connection = psycopg.connect(self.server, **{"autocommit": True, **options})

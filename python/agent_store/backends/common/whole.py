@@ -1,5 +1,7 @@
 """The whole store, read by position."""
 
+from typing import Any
+
 from agent_store._core import Entry
 from agent_store.backends.common.session import Session
 from agent_store.backends.common.shape import Name, check, malformed, missing, no_hash, undone
@@ -49,7 +51,7 @@ class Whole:
             self._low = rows[-1][0]
         return page
 
-    def _name(self, session: Session, rows: list[tuple[int, int, bytes, bytes, int]]) -> None:
+    def _name(self, session: Session, rows: list[tuple[Any, ...]]) -> None:
         logs = {row[4]: row[0] for row in reversed(rows) if row[4] not in self._names}
         if not logs:
             return
@@ -65,7 +67,7 @@ class Whole:
                     f"the entry at position {position} is of log {log}, which is not there; verify the store",
                 )
 
-    def _prevs(self, session: Session, rows: list[tuple[int, int, bytes, bytes, int]]) -> dict[Key, bytes | None]:
+    def _prevs(self, session: Session, rows: list[tuple[Any, ...]]) -> dict[Key, bytes | None]:
         """The hash before each row: of the page, remembered, or looked up, all at once."""
         hashes: dict[Key, bytes] = {(log, seq): content_hash for _, seq, content_hash, _, log in rows}
         hashes.update({(log, seq): content_hash for log, (seq, content_hash) in self._last.items()})
