@@ -13,6 +13,8 @@ import psycopg
 import pytest
 
 import agent_store
+import tampering
+import tampering_postgres
 from agent_store import Store
 from postgres_server import url_of
 
@@ -42,6 +44,10 @@ DIFFERENCES = {
         ("postgres", "psycopg"),
         "SQLite's own statements, pragmas, functions, and the view for programs of the Rust crate.",
     ),
+    "of a server": Difference(("file", "memory", "connection"), "What only PostgreSQL has."),
+    "of types": Difference(
+        ("postgres", "psycopg"), "A column there has a type, and holds nothing else whoever writes it."
+    ),
     "of native SQLite": Difference(
         ("connection", "postgres", "psycopg"), "A file, and the library that this package brings to read and write it."
     ),
@@ -61,6 +67,10 @@ class Place:
         """A statement, written with `?` or `:name` and our tables' bare names, as this database has it."""
         return statement
 
+    def damage(self, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> None:
+        """Run `sql` on it, while no store is open there, with nothing to hinder it: `tampering.damage`."""
+        raise NotImplementedError
+
 
 class File(Place):
     def __init__(self, kind: str, path: Path) -> None:
@@ -69,6 +79,9 @@ class File(Place):
 
     def open(self, **options: Any) -> Store:
         return agent_store.open(":memory:" if self.kind == "memory" else self.path, **options)
+
+    def damage(self, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> None:
+        tampering.damage(self.path, sql, guards=guards, loose=tampering.LOOSE if loose else None, detach=detach)
 
 
 class Lent(File):
@@ -115,6 +128,10 @@ class Schema(Place):
         if self.kind == "postgres":
             return agent_store.open(self.url, **options)
         return agent_store.open(self.connect(), schema=self.name, **options)
+
+    def damage(self, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> None:
+        assert not detach
+        tampering_postgres.damage(self.server, self.name, self.own, sql, guards=guards)
 
 
 @contextmanager
