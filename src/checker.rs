@@ -4,49 +4,68 @@
 //! is reported once and what follows goes on from the stored hash. Which database the rows come from is the feeder's
 //! affair; it also answers, by `Lookup`, what is not in the bounded cache of chain states.
 
+use std::collections::HashMap;
+
 use hashlink::LruCache;
 
 use crate::chain::Hash;
 use crate::error::Result;
 use crate::findings::{Break, Findings, Kind};
+use crate::held::{Held, Waiting};
 use crate::judge::Judge;
-use crate::ranges::Open;
-use crate::row::{Lookup, Row, State};
+use crate::row::{Before, Lookup, Row, State};
 
 /// Chain states kept, about 2 MB for each range that is looked through, however many logs there are.
 const STATES: usize = 1 << 14;
+/// Breaks found before they are put in order and reported, and about the bytes of each.
+const UNREPORTED: usize = 1 << 10;
+const FOUND: usize = 256;
 
 pub struct Checker {
     states: LruCache<i64, State>,
     /// The position that must come next, where every position is looked at.
     next: Option<i64>,
     judge: Judge,
-    open: Option<Open>,
+    /// Rows whose predecessor is not known.
+    held: Held,
+    /// True where it is in the range before.
+    after_another: bool,
+    /// So many breaks are put in order and reported.
+    report_at: usize,
 }
 
 impl Checker {
     /// `next`: the position that must come first, or `None` where rows are not in position order.
     #[must_use]
     pub fn new(next: Option<i64>) -> Self {
-        Self { states: LruCache::new(STATES), next, judge: Judge::new(), open: None }
+        Self {
+            states: LruCache::new(STATES),
+            next,
+            judge: Judge::new(),
+            held: Held::default(),
+            after_another: false,
+            report_at: UNREPORTED,
+        }
     }
 
     /// For a range that goes on after another, which is looked through at the same time.
     #[must_use]
     pub fn after_another(next: i64) -> Self {
-        Self { open: Some(Open::default()), ..Self::new(Some(next)) }
+        Self { after_another: true, ..Self::new(Some(next)) }
     }
 
     /// Take in the range that comes next.
     pub fn join(&mut self, later: Self, lookup: &dyn Lookup) -> Result<()> {
-        let Self { states, mut judge, open, .. } = later;
-        if let Some(open) = open {
-            for (place, row) in open.rows() {
+        let Self { states, mut judge, held, after_another, .. } = later;
+        if after_another {
+            for Waiting { number, place, row } in held.rows() {
+                self.judge.number = number;
                 self.judge.row(&row, place, hash(&row).as_ref(), self.states.get(&place.0), lookup)?;
             }
             judge.settle();
             // Its own place among the others: which of them are kept depends on their order.
-            judge.findings.insert(self.judge.take_found());
+            let found = self.judge.take_found();
+            judge.findings.insert(found.into_iter().map(|(_, found)| found).collect());
         }
         if states.len() == STATES {
             self.states = states; // It would push out all others.
@@ -58,8 +77,42 @@ impl Checker {
     }
 
     /// Recompute what still waits for its hash, and report what was found since the last time in the order of the rows.
+    /// What was found after a row that `answer` must judge waits with it.
     pub fn settle(&mut self) {
-        self.judge.settle();
+        self.judge.settle_before(if self.after_another { None } else { self.held.first() });
+    }
+
+    /// Log and seq of the rows that wait for `answer`, in the order in which they were fed.
+    pub fn waiting(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.held.rows().map(|waiting| waiting.place)
+    }
+
+    /// About how many bytes they are, with what was found after the first of them.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        if self.held.len() == 0 { 0 } else { self.held.size() + self.judge.unreported() * FOUND }
+    }
+
+    /// Judge the first `count` of `waiting`, each against the entry of its log with the greatest seq below its own;
+    /// there is none where none is given.
+    pub fn answer(&mut self, count: usize, before: &HashMap<(i64, i64), State>) -> Result<()> {
+        let Self { judge, held, .. } = self;
+        for Waiting { number, place, row } in held.take(count).rows() {
+            judge.number = number;
+            judge.row(&row, place, hash(&row).as_ref(), None, &Answers(before))?;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// A row that waits for `answer` where its predecessor is not known.
+    pub fn feed(&mut self, row: &Row<'_>) -> Result<()> {
+        self.row(row, &Later)?;
+        if self.judge.unreported() >= self.report_at {
+            self.settle();
+            self.report_at = self.judge.unreported() + UNREPORTED;
+        }
+        Ok(())
     }
 
     /// All that was found in the rows so far.
@@ -116,30 +169,52 @@ impl Checker {
     }
 
     pub fn row(&mut self, row: &Row<'_>, lookup: &dyn Lookup) -> Result<()> {
-        let Self { states, next, judge, open } = self;
+        let Self { states, next, judge, held, after_another, .. } = self;
         judge.findings.entries += 1;
-        if let Some(next) = next.as_mut().filter(|next| **next != row.position) {
-            if row.position > *next {
-                judge.findings.hole(*next, row.position - 1);
+        judge.number = judge.findings.entries;
+        if let Some(at) = *next
+            && at <= row.position
+        {
+            if at < row.position {
+                judge.findings.hole(at, row.position - 1);
             }
-            *next = row.position;
+            *next = row.position.checked_add(1);
         }
-        *next = next.and_then(|next| next.checked_add(1));
         let (Some(log), Some(seq)) = (row.log, row.seq) else {
             judge.report(Kind::Malformed, row, row.seq, "log or seq is not an integer".to_owned());
             return Ok(());
         };
         let state = State { seq, position: row.position, content_hash: hash(row) };
+        let (place, stored) = ((log, seq), state.content_hash.as_ref());
         if let Some(known) = states.get_mut(&log) {
-            judge.row(row, (log, seq), state.content_hash.as_ref(), Some(known), lookup)?;
+            if !judge.row(row, place, stored, Some(known), lookup)? {
+                held.add(row, place, judge.number);
+            }
             *known = state;
         } else {
-            if !open.as_mut().is_some_and(|open| seq > 1 && open.takes(row, log, seq)) {
-                judge.row(row, (log, seq), state.content_hash.as_ref(), None, lookup)?;
+            let first_of_range = *after_another && seq > 1 && held.takes(row, place, judge.number);
+            if !first_of_range && !judge.row(row, place, stored, None, lookup)? {
+                held.add(row, place, judge.number);
             }
             states.insert(log, state);
         }
         Ok(())
+    }
+}
+
+struct Later;
+
+impl Lookup for Later {
+    fn before(&self, _log: i64, _seq: i64) -> Result<Before> {
+        Ok(Before::Later)
+    }
+}
+
+struct Answers<'a>(&'a HashMap<(i64, i64), State>);
+
+impl Lookup for Answers<'_> {
+    fn before(&self, log: i64, seq: i64) -> Result<Before> {
+        Ok(Before::Known(self.0.get(&(log, seq)).copied()))
     }
 }
 
@@ -149,14 +224,14 @@ fn hash(row: &Row<'_>) -> Option<Hash> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Checker, Kind, Lookup, Result, Row, State};
+    use super::{Before, Checker, Kind, Lookup, Result, Row};
     use crate::chain;
     use crate::row::StoredPrev;
 
     struct Nothing;
     impl Lookup for Nothing {
-        fn before(&self, _log: i64, _seq: i64) -> Result<Option<State>> {
-            Ok(None)
+        fn before(&self, _log: i64, _seq: i64) -> Result<Before> {
+            Ok(Before::Known(None))
         }
     }
 

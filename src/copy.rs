@@ -4,23 +4,28 @@
 //! row the number of its fields and each field's length and bytes, length -1 for NULL; -1 instead of a number of fields
 //! ends it. All integers are in network byte order.
 
+mod read;
+
 use std::io::{self, Write};
+use std::mem::size_of_val;
+
+pub use read::Reader;
 
 use crate::row::Row;
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// The signature, flags, and the length of the header extension.
 const HEADER: usize = 19;
-const FIELDS: u16 = 5;
+const FIELDS: i16 = 5;
 /// The number of fields, their lengths, and three integers.
 const BESIDE_BLOBS: usize = 2 + 5 * 4 + 3 * 8;
-const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
+const TRAILER: i16 = -1;
 
 /// The bytes that `write` needs at most.
 #[must_use]
 pub fn length<'a>(rows: impl Iterator<Item = Row<'a>>) -> usize {
     let blobs = |row: Row<'_>| row.content_hash.map_or(0, <[u8]>::len) + row.payload.map_or(0, <[u8]>::len);
-    HEADER + rows.map(|row| BESIDE_BLOBS + blobs(row)).sum::<usize>() + TRAILER.len()
+    HEADER + rows.map(|row| BESIDE_BLOBS + blobs(row)).sum::<usize>() + size_of_val(&TRAILER)
 }
 
 /// A whole COPY of `rows`; an error where a field has 2 GiB.
@@ -35,7 +40,7 @@ pub fn write<'a>(rows: impl Iterator<Item = Row<'a>>, mut to: impl Write) -> io:
         field(row.content_hash, &mut to)?;
         field(row.payload, &mut to)?;
     }
-    to.write_all(&TRAILER)
+    to.write_all(&TRAILER.to_be_bytes())
 }
 
 fn field(value: Option<&[u8]>, to: &mut impl Write) -> io::Result<()> {

@@ -29,6 +29,23 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 9] = [
+        Self::Schema,
+        Self::Index,
+        Self::Gap,
+        Self::Hash,
+        Self::Link,
+        Self::Order,
+        Self::Orphan,
+        Self::Malformed,
+        Self::Corrupt,
+    ];
+
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -76,7 +93,7 @@ pub struct Findings {
     /// The newest entry looked at, where one log was.
     pub head: Option<(i64, crate::chain::Hash)>,
     /// Entries of each log that is not listed, whatever their hashes.
-    pub(crate) orphaned: HashMap<i64, u64>,
+    orphaned: HashMap<i64, u64>,
     /// Entries of each log that do not hold, where there are any.
     pub(crate) unheld: HashMap<i64, u64>,
     /// Why the positions below 1, of which there must be none, could not be read.
@@ -111,6 +128,24 @@ impl Findings {
             detail: "the log is listed and none of its entries is there".into(),
         });
         self.gap(Gap { after: 0, before: i64::MAX, missing: u64::MAX });
+    }
+
+    /// Entries of a log that is not listed, of which the first is at `seq` and `position`; `orphans` takes those that are counted
+    /// later.
+    pub(crate) fn report_orphans(&mut self, log: i64, seq: i64, position: i64, entries: u64) {
+        self.report(Break {
+            kind: Kind::Orphan,
+            log: Some(log),
+            name: None,
+            seq: Some(seq),
+            position: Some(position),
+            detail: format!("entries of log {log}, which is not in _agent_store_logs: nobody can say whose they are"),
+        });
+        self.orphans(log, entries);
+    }
+
+    pub(crate) fn orphans(&mut self, log: i64, entries: u64) {
+        *self.orphaned.entry(log).or_default() += entries;
     }
 
     pub(crate) fn unheld(&mut self, log: i64) {

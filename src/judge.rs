@@ -4,14 +4,26 @@ use crate::chain::{self, Hash};
 use crate::error::{Error, Result};
 use crate::findings::{Break, Findings, Gap, Kind};
 use crate::many::Many;
-use crate::row::{Lookup, Row, State, StoredPrev};
+use crate::row::{Before, Lookup, Row, State, StoredPrev};
 
 pub struct Judge {
     pub findings: Findings,
+    /// Of the row that is being judged: breaks are reported in the order of these.
+    pub number: u64,
     /// Entries that are still to be hashed.
     hashes: Many<Stored>,
     /// Breaks since the last `settle`, each with the number of its row.
     found: Vec<(u64, Break)>,
+}
+
+/// What is known of a row after a look at it.
+enum Outcome {
+    /// Whether it holds, its hash will tell.
+    Hashed,
+    /// It does not, whatever its hash.
+    Unheld,
+    /// Nothing yet.
+    Waits,
 }
 
 /// An entry whose hash is being recomputed.
@@ -27,10 +39,10 @@ struct Stored {
 
 impl Judge {
     pub fn new() -> Self {
-        Self { findings: Findings::default(), hashes: Many::new(), found: Vec::new() }
+        Self { findings: Findings::default(), number: 0, hashes: Many::new(), found: Vec::new() }
     }
 
-    /// `known` is the row of the log that came last.
+    /// `known` is the row of the log that came last. False where the row must wait for what goes before it.
     pub fn row(
         &mut self,
         row: &Row<'_>,
@@ -38,25 +50,26 @@ impl Judge {
         stored: Option<&Hash>,
         known: Option<&State>,
         lookup: &dyn Lookup,
-    ) -> Result<()> {
-        if !self.is_hashed(row, (log, seq), stored, known, lookup)? {
-            self.findings.unheld(log);
+    ) -> Result<bool> {
+        match self.outcome(row, (log, seq), stored, known, lookup)? {
+            Outcome::Hashed => {}
+            Outcome::Unheld => self.findings.unheld(log),
+            Outcome::Waits => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// False where it does not hold whatever its hash.
-    fn is_hashed(
+    fn outcome(
         &mut self,
         row: &Row<'_>,
         (log, seq): (i64, i64),
         stored: Option<&Hash>,
         known: Option<&State>,
         lookup: &dyn Lookup,
-    ) -> Result<bool> {
+    ) -> Result<Outcome> {
         let (Some(&content_hash), Some(payload), true) = (stored, row.payload, seq > 0 && row.position > 0) else {
             self.report(Kind::Malformed, row, row.seq, shape(row, seq, stored));
-            return Ok(false);
+            return Ok(Outcome::Unheld);
         };
         let looked_up;
         let before = match known {
@@ -65,8 +78,11 @@ impl Judge {
             Some(state) if state.seq == seq - 1 => Some(state),
             _ => {
                 looked_up = match lookup.before(log, seq) {
-                    Err(Error::Corrupt(_)) => return Ok(false), // What it must be judged against is reported there.
-                    other => other?.filter(|state| state.seq > 0),
+                    // What it must be judged against is reported there.
+                    Err(Error::Corrupt(_)) => return Ok(Outcome::Unheld),
+                    Err(error) => return Err(error),
+                    Ok(Before::Later) => return Ok(Outcome::Waits),
+                    Ok(Before::Known(state)) => state.filter(|state| state.seq > 0),
                 };
                 looked_up.as_ref()
             }
@@ -84,7 +100,7 @@ impl Judge {
                 before: row.position,
                 missing: seq.abs_diff(first),
             });
-            return Ok(false);
+            return Ok(Outcome::Unheld);
         }
         let mut broken = false;
         if let Some(before) = before.filter(|state| state.position >= row.position) {
@@ -99,7 +115,7 @@ impl Judge {
             Some(None) => {
                 let detail = "the entry before it has no hash of 32 bytes to link to".to_owned();
                 self.report(Kind::Link, row, row.seq, detail);
-                return Ok(false);
+                return Ok(Outcome::Unheld);
             }
         };
         if let StoredPrev::Column(column) = row.prev
@@ -109,11 +125,10 @@ impl Judge {
             self.report(Kind::Link, row, row.seq, detail);
             broken = true;
         }
-        let number = self.findings.entries;
-        let stored = Stored { number, log, seq, position: row.position, content_hash, broken };
-        let Self { findings, hashes, found } = self;
+        let stored = Stored { number: self.number, log, seq, position: row.position, content_hash, broken };
+        let Self { findings, hashes, found, .. } = self;
         hashes.push(prev, payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found));
-        Ok(true)
+        Ok(Outcome::Hashed)
     }
 
     pub fn into_findings(mut self) -> Findings {
@@ -122,22 +137,35 @@ impl Judge {
     }
 
     pub fn settle(&mut self) {
-        for found in self.take_found() {
-            self.findings.report(found);
-        }
+        self.settle_before(None);
     }
 
-    /// What `settle` would report.
-    pub fn take_found(&mut self) -> Vec<Break> {
-        let Self { findings, hashes, found } = self;
+    /// Report what was found in the rows before `number`; the others may find something in between.
+    pub fn settle_before(&mut self, number: Option<u64>) {
+        let mut found = self.take_found();
+        let later = number.map(|number| found.split_off(found.partition_point(|(of, _)| *of < number)));
+        for (_, found) in found {
+            self.findings.report(found);
+        }
+        self.found = later.unwrap_or_default();
+    }
+
+    /// Breaks that are not reported yet.
+    pub fn unreported(&self) -> usize {
+        self.found.len()
+    }
+
+    /// What `settle` would report, each with the number of its row.
+    pub fn take_found(&mut self) -> Vec<(u64, Break)> {
+        let Self { findings, hashes, found, .. } = self;
         hashes.flush(&mut |stored, computed| stored.compare(&computed, findings, found));
         found.sort_by_key(|(number, _)| *number);
-        found.drain(..).map(|(_, found)| found).collect()
+        std::mem::take(found)
     }
 
     pub fn report(&mut self, kind: Kind, row: &Row<'_>, seq: Option<i64>, detail: String) {
         let found = Break { kind, log: row.log, name: None, seq, position: Some(row.position), detail };
-        self.found.push((self.findings.entries, found));
+        self.found.push((self.number, found));
     }
 }
 

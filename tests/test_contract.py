@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import agent_store
 from agent_store import CommitEvent, Entry, Head, Store
 from agent_store.errors import ChainBroken, HeadMoved, StoreError
+from stores import Place
 
 
 def head_of(entry: Entry) -> Head:
@@ -37,11 +37,12 @@ def test_a_log_is_what_was_appended_to_it(store: Store) -> None:
     assert store.log("conv:demo", "another").head() is None
 
 
-def test_entries_survive_reopening(path: Path) -> None:
-    with agent_store.open(path) as store:
+@pytest.mark.differs("no second opening")
+def test_entries_survive_reopening(place: Place) -> None:
+    with place.open() as store:
         entry = store.log("s", "w").append(b"hello")
         facts = store.info()
-    with agent_store.open(str(path)) as store:
+    with place.open() as store:
         assert list(store.entries()) == [entry]
         assert store.log("s", "w").append(b"x", expected=entry).seq == 2
         assert store.info()["id"] == facts["id"]
@@ -267,11 +268,17 @@ def test_a_transaction_verifies_what_it_wrote(store: Store) -> None:
 def test_info(store: Store) -> None:
     store.append_many([("s", "w", b"a"), ("s", "v", b"b"), ("s", "v", b"c")])
     info = store.info()
-    assert (info["kind"], info["format"], info["entries"], info["logs"], info["position"]) == ("sqlite", 1, 3, 2, 3)
-    assert (info["durability"], info["read_only"]) == ("full", False)
-    assert info["path"] == ":memory:" or Path(info["path"]).is_absolute()
+    assert (info["format"], info["entries"], info["logs"], info["position"]) == (1, 3, 2, 3)
+    assert info["kind"] in {"sqlite", "postgres"}
     assert 0 < info["id"] < 2**63
     assert info["bytes"] > 0
+
+
+@pytest.mark.differs("of native SQLite")
+def test_info_of_a_file(store: Store) -> None:
+    info = store.info()
+    assert (info["kind"], info["durability"], info["read_only"]) == ("sqlite", "full", False)
+    assert info["path"] == ":memory:" or Path(info["path"]).is_absolute()
     assert info["sqlite_version"].startswith("3.")
     assert set(info) == {
         *("kind", "path", "format", "id", "layout", "entries", "logs", "position", "bytes"),

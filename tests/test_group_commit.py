@@ -104,6 +104,7 @@ def test_of_those_that_expect_the_same_head_one_wins(file: Store, others: Others
     check(file, 1 if empty else 2)
 
 
+@pytest.mark.differs("one connection")
 def test_a_log_as_a_counter_has_one_winner_for_each_head(store: Store) -> None:
     log = store.log("s", "counter")
 
@@ -217,6 +218,7 @@ def test_beside_transactions_bulk_and_statements(file: Store, others: Others) ->
     assert noted == [(number,) for number in sorted([*range(8), 0, 2, 4, 6])]
 
 
+@pytest.mark.differs("one connection")
 def test_a_transaction_that_is_undone_takes_along_only_what_is_its_own(store: Store) -> None:
     """What threads append between a thread's transactions is no part of them, however they end."""
 

@@ -114,6 +114,7 @@ def interrupted(of_the_core: Callable[[], object], seconds: float = 10) -> None:
     assert time.monotonic() - begun < seconds
 
 
+@pytest.mark.differs("of native SQLite")
 def test_the_core_looks_at_signals_while_it_verifies(store: Store) -> None:
     log = store.log("s", "w")
     log.append_many(payloads(MANY))

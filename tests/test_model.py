@@ -1,62 +1,69 @@
 """Whatever is done with a store, in whatever order: it is as a list and two dicts would be."""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, ClassVar
 
+import hypothesis
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-import agent_store
 from agent_store import bulk, reading
-from machine import Machine, keys, logs, payloads
+from lent_machine import Lent, NoAutocommit
+from machine import Machine
+from shared_machine import Shared
+from stores import File, a_file, a_lent_file, a_schema
 
 
 class InMemory(Machine):
     @initialize()
     def open(self) -> None:
-        self.store = agent_store.open(":memory:")
-        self.store.execute("CREATE TABLE notes (text)")
+        self.place = File("memory", Path())
+        self.store = self.place.open()
+        self.make_notes()
 
 
-class OnAFile(Machine):
-    """Another store on the same file writes between, and the file is opened anew."""
+class OnAFile(Shared):
+    options: ClassVar[dict[str, Any]] = {"durability": "normal"}
 
-    @initialize()
-    def open(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.path = Path(self.folder.name) / "app.db"
-        self.store = agent_store.open(self.path, durability="normal")
-        self.other = agent_store.open(self.path, durability="normal", timeout=0)
-        self.store.execute("CREATE TABLE notes (text)")
-
-    def teardown(self) -> None:
-        super().teardown()
-        self.other.close()
-        self.folder.cleanup()
+    def arrange(self, stack: ExitStack) -> None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        self.place = stack.enter_context(a_file("file", Path(folder) / "app.db"))
 
     @precondition(lambda self: not self.blocks)
-    @rule(log=logs, payload=payloads)
-    def append_by_another(self, log: tuple[str, str], payload: bytes) -> None:
-        assert self.other.log(*log).append(payload) == self.model.append(*log, payload)
-
-    @precondition(lambda self: not self.blocks)
-    @rule(key=keys)
-    def count_by_another(self, key: str) -> None:
-        assert self.other.generation(key).bump() == self.model.raise_to(key, self.model.now.generations.get(key, 0) + 1)
-
-    @precondition(lambda self: not self.blocks)
-    @rule(read_only=st.booleans())
-    def reopen(self, read_only: bool) -> None:
-        self.store.close()
-        self.readings.clear()
-        with agent_store.open(self.path, read_only=read_only) as between:
+    @rule()
+    def read_alone(self) -> None:
+        with self.place.open(read_only=True) as between:
             assert list(between.entries()) == self.model.now.entries
-        self.store = agent_store.open(self.path, durability="normal")
 
-    @invariant()
-    def others_see_what_is_committed(self) -> None:
-        assert list(self.other.entries()) == self.model.committed.entries
+
+class OnAServer(OnAFile):
+    has_view = False
+
+    def arrange(self, stack: ExitStack) -> None:
+        self.place = stack.enter_context(a_schema("postgres", self.server))
+
+
+class OnASqliteConnection(Lent):
+    def arrange(self, stack: ExitStack) -> None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        self.place = stack.enter_context(a_lent_file(Path(folder) / "app.db"))
+
+
+class OnAPsycopgConnection(Lent):
+    has_view = False
+
+    def arrange(self, stack: ExitStack) -> None:
+        self.place = stack.enter_context(a_schema("psycopg", self.server))
+
+
+class InTransactionsOfSqlite(NoAutocommit, OnASqliteConnection):
+    options: ClassVar[dict[str, Any]] = {"isolation_level": "DEFERRED"}
+
+
+class InTransactionsOfPsycopg(NoAutocommit, OnAPsycopgConnection):
+    options: ClassVar[dict[str, Any]] = {"autocommit": False}
 
 
 @pytest.fixture(autouse=True)
@@ -67,5 +74,21 @@ def _small_chunks_and_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "LARGEST_PAGE", 4)
 
 
+@pytest.fixture
+def _a_server(postgres: str) -> None:
+    Shared.server = postgres
+
+
+# Where each step goes to a server and back, fewer examples.
+FEWER = hypothesis.settings(max_examples=max(hypothesis.settings.default.max_examples // 4, 1))
+
 TestInMemory = InMemory.TestCase
 TestOnAFile = OnAFile.TestCase
+TestOnASqliteConnection = OnASqliteConnection.TestCase
+TestInTransactionsOfSqlite = InTransactionsOfSqlite.TestCase
+TestOnAServer = OnAServer.TestCase
+TestOnAPsycopgConnection = OnAPsycopgConnection.TestCase
+TestInTransactionsOfPsycopg = InTransactionsOfPsycopg.TestCase
+for test in (TestOnAServer, TestOnAPsycopgConnection, TestInTransactionsOfPsycopg):
+    test.settings = FEWER
+    pytest.mark.usefixtures("_a_server")(test)

@@ -15,6 +15,7 @@ from agent_store.errors import HeadMoved, StoreClosed, TransactionConflict
 from threads import THREADS, check, together
 
 EACH = 60
+pytestmark = pytest.mark.differs("one connection")
 
 
 def test_threads_append_to_one_log(store: Store) -> None:

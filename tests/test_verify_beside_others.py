@@ -83,6 +83,7 @@ def test_recovery(path: Path) -> None:
             assert store.verify() == Verdict(2 * logs, logs, 2 * logs, (), 0, 0)
 
 
+@pytest.mark.differs("of native SQLite")
 @pytest.mark.parametrize(
     "sql",
     [

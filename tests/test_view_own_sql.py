@@ -6,6 +6,7 @@ from agent_store import Entry, Store
 from agent_store.errors import BackendError
 from model import Model
 
+pytestmark = pytest.mark.differs("of SQLite")
 COLUMNS = ("stream", "writer", "seq", "prev_hash", "content_hash", "payload")
 FORGED: dict[str, list[object]] = {
     "seq": [0, 1, 2, 4, -3, None, "3", 3.5, 2**63 - 1],

@@ -80,14 +80,17 @@ class HeadMoved(StoreError):
 
 
 class BusyError(StoreError):
-    """`what` was held by others for longer than the timeout; `waited` is seconds. Nothing was written."""
+    """`what` was held by others for longer than the timeout; `waited` is seconds. Nothing was written.
 
-    def __init__(self, what: str, waited: float) -> None:
-        super().__init__(what, waited)
-        self.what, self.waited = what, waited
+    `instead` says what allows more.
+    """
+
+    def __init__(self, what: str, waited: float, instead: str = "open(timeout=…) allows more") -> None:
+        super().__init__(what, waited, instead)
+        self.what, self.waited, self.instead = what, waited, instead
 
     def __str__(self) -> str:
-        return f"gave up after {self.waited:.1f} s waiting for {self.what}; open(timeout=…) allows more"
+        return f"gave up after {self.waited:.1f} s waiting for {self.what}; {self.instead}"
 
 
 class OutcomeUnknown(StoreError):
@@ -140,10 +143,10 @@ class StoreReplaced(StoreError):
 
 
 class StoreClosed(StoreError):
-    """The store was closed before this call."""
+    """The store, or the connection that it is on, was closed before this call."""
 
     def __str__(self) -> str:
-        return "the store is closed"
+        return str(self.args[0]) if self.args else "the store is closed"
 
 
 class ForkedStore(StoreError):

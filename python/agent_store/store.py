@@ -45,9 +45,13 @@ def kind_of(target: object) -> str:
         return "sqlite"
     if _is_psycopg(target):
         return "postgres"
+    kind = type(target)
+    hint = ""
+    if kind.__module__.split(".")[0] in {"psycopg", "aiosqlite", "asyncpg"}:
+        hint = ": a store works on connections that do not await; open it by its URL or path, and call it in a thread"
     raise TypeError(
-        "a store is opened by a path, a postgresql:// URL, a sqlite3.Connection or a psycopg.Connection, not by "
-        f"{type(target).__module__}.{type(target).__qualname__}"
+        "a store is opened by a path, a postgresql:// URL, a sqlite3.Connection or a psycopg.Connection, not by a "
+        f"{kind.__module__}.{kind.__qualname__}{hint}"
     )
 
 
@@ -111,6 +115,11 @@ class Store:
         self._binding = Binding(backend)
         self._target = target
         self._closed = False
+
+    @property
+    def target(self) -> str:
+        """What it was opened by, of a URL without its password."""
+        return self._target
 
     def log(self, stream: str, writer: str) -> WriterLog:
         """The log of one writer in one stream; nothing is written yet."""

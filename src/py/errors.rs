@@ -98,7 +98,7 @@ pub fn reporting<T: Send>(
     result.map_err(|error| raised.convert(py, error))
 }
 
-fn exception(py: Python<'_>, error: Error) -> PyErr {
+pub fn exception(py: Python<'_>, error: Error) -> PyErr {
     let place = |head: Option<(i64, Hash)>| head.map(|(seq, hash)| (seq, PyBytes::new(py, &hash).unbind()));
     match error {
         Error::Busy { what, waited } => BusyError::new_err((what, waited.as_secs_f64())),

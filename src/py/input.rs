@@ -5,6 +5,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use super::errors::detached;
+
 /// 512 MiB.
 const LARGEST_PAYLOAD: usize = 512 << 20;
 const LONGEST_NAME: usize = 1_024;
@@ -48,6 +50,12 @@ pub fn check_writable(what: &str, name: &Bound<'_, PyAny>) -> PyResult<()> {
         return Err(PyValueError::new_err(format!("{what} contains a NUL character")));
     }
     Ok(())
+}
+
+/// ValueError for an SQL statement of the caller's that SQLite is not to be given; says what to do instead.
+#[pyfunction]
+pub fn check_statement(py: Python<'_>, sql: &str) -> PyResult<()> {
+    detached(py, |_| crate::sqlite::check_statement(sql))
 }
 
 /// The payload as bytes; any other buffer is copied, for it may change while it is hashed and written.

@@ -4,6 +4,7 @@
 
 mod backend;
 mod block;
+mod checker;
 mod entry;
 mod errors;
 mod findings;
@@ -17,11 +18,12 @@ mod values;
 
 pub use backend::{Sqlite, Transaction};
 pub use block::TransactionBlock;
+pub use checker::Checker;
 pub use entry::Entry;
 pub use findings::Findings;
 pub use follow::Follower;
 pub use head::{Appended, CommitEvent, Fingerprint, Head};
-pub use input::{as_payload, check_name, check_writable, draw_payloads, draw_rows};
+pub use input::{as_payload, check_name, check_statement, check_writable, draw_payloads, draw_rows};
 pub use options::_options;
 pub use pages::Pages;
 pub use rows::{copy_block, extend, extend_rows};

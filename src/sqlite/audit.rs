@@ -173,21 +173,12 @@ impl Walk<'_> {
             self.current = Some(run.log);
             self.orphan = !self.is_listed(run.log, next)?;
             if self.orphan {
-                self.findings.report(Break {
-                    kind: Kind::Orphan,
-                    log: Some(run.log),
-                    name: None,
-                    seq: Some(run.seq),
-                    position: Some(run.position),
-                    detail: format!(
-                        "entries of log {}, which is not in _agent_store_logs: nobody can say whose they are",
-                        run.log
-                    ),
-                });
+                self.findings.report_orphans(run.log, run.seq, run.position, run.count);
+                return Ok(());
             }
         }
         if self.orphan {
-            *self.findings.orphaned.entry(run.log).or_default() += run.count;
+            self.findings.orphans(run.log, run.count);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::layout::Layout;
 use super::rows;
 use crate::checker::Checker;
 use crate::error::Result;
-use crate::row::{Lookup, Row, State};
+use crate::row::{Before, Lookup, Row};
 
 const STORE: &str = "SELECT agent_store_block(position, log, seq, content_hash, payload)
 FROM _agent_store_entries WHERE position >= ?1";
@@ -32,8 +32,8 @@ pub enum Order {
 }
 
 impl Lookup for Connection {
-    fn before(&self, log: i64, seq: i64) -> Result<Option<State>> {
-        rows::before(self, log, seq)
+    fn before(&self, log: i64, seq: i64) -> Result<Before> {
+        rows::before(self, log, seq).map(Before::Known)
     }
 }
 

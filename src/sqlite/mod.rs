@@ -55,7 +55,7 @@ pub use info::Info;
 pub use read::{Reading, Select};
 pub use rows::{Page, Row};
 pub use share::Progress;
-pub use statement::Params;
+pub use statement::{Params, check as check_statement};
 pub use transaction::Transaction;
 pub use wait::Check;
 

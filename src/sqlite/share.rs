@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::findings::Findings;
 use crate::os::fork;
 use crate::os::threads::beside;
-use crate::row::{Lookup, State};
+use crate::row::{Before, Lookup};
 
 /// How often the caller is told of the progress, and asked whether to stop.
 const ASK: Duration = Duration::from_millis(50);
@@ -138,7 +138,7 @@ impl Joined<'_> {
 struct Through<'a>(&'a Via<'a>);
 
 impl Lookup for Through<'_> {
-    fn before(&self, log: i64, seq: i64) -> Result<Option<State>> {
-        self.0.read(|conn| rows::before(&conn.sqlite, log, seq))
+    fn before(&self, log: i64, seq: i64) -> Result<Before> {
+        self.0.read(|conn| rows::before(&conn.sqlite, log, seq)).map(Before::Known)
     }
 }

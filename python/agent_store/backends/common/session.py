@@ -4,25 +4,54 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+PAGE_BYTES = 4 << 20
+"""A page ends when its payloads have this many bytes: memory stays flat with large ones too."""
+
 Row = tuple[int, int, int, bytes, bytes]  # position, log, seq, content_hash, payload
 Range = tuple[int, int, int]  # log, first seq, seq before which it ends
+Before = tuple[int, int, int, bytes | None, int]  # log and seq asked for; seq, content_hash and position found
 
 
 class Session(Protocol):
     """One connection, lent for one call.
 
     A statement is named by its file in `agent_store/sql/<kind>/`, and takes its parameters in the order in which they
-    stand there. What comes back are plain tuples of int, str and bytes, however the connection was set up.
+    stand there. What comes back are plain tuples of int, str and bytes, however the connection was set up, and None
+    for a stored value of another type than its column is to have. Who asks has nothing locked: where several
+    statements must see one state, `snapshot` is around them.
     """
 
-    def fetch(self, statement: str, *params: object, limit: int | None = None) -> list[tuple[Any, ...]]:
-        """The rows; with `limit` at most so many, and fewer where their payloads are large: only none is the end."""
+    @property
+    def may_forget(self) -> bool:
+        """True where what was read may be undone and nobody is told: by a rollback on a connection of the caller's."""
+
+    def fetch(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
+        """All rows."""
+
+    def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
+        """The first rows of a statement that gives position, seq, content_hash, payload and log: at most `limit`, and
+        none after payloads of PAGE_BYTES in all.
+        """
 
     def change(self, statement: str, *params: object) -> int:
         """Run what gives no rows; how many it changed."""
 
-    def next_of(self, ranges: Sequence[Range], each: int, *, reverse: bool) -> list[Row]:
-        """Of each log at most `each` entries of its range, the first or, reversed, the last; the logs in any order."""
+    def entries(self, ranges: Sequence[Range], *, reverse: bool) -> list[Row]:
+        """What is there of these ranges, one range after the other, each by seq (reversed: downwards); none after
+        payloads of PAGE_BYTES in all.
+        """
+
+    def before(self, places: Sequence[tuple[int, int]]) -> list[Before]:
+        """For each (log, seq) the entry of that log with the greatest seq below, in any order; none where none is.
+
+        None as content_hash is one that is no blob of 32 bytes.
+        """
+
+    def from_seq(self, places: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+        """For each (log, seq) the entry of that log with the smallest seq from there on: log, its seq, its position."""
+
+    def names(self, logs: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Stream and writer of those of these logs that are listed."""
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Where several statements must see one state."""

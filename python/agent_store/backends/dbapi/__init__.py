@@ -1,16 +1,10 @@
 """SQLite through a connection of the caller's: Python's own sqlite3, no native library of ours on that file."""
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
 
-from agent_store.errors import BackendError
-
-if TYPE_CHECKING:
-    from agent_store.backends.backend import Backend
+from agent_store.backends.dbapi.backend import Dbapi
 
 
-def open(connection: sqlite3.Connection) -> "Backend[Any, Any]":
-    """The backend on a connection that stays the caller's."""
-    raise BackendError(
-        f"a connection of the caller's is not supported yet: open the file by its path, not {connection}"
-    )
+def open(connection: sqlite3.Connection) -> Dbapi:
+    """The backend on a connection that stays the caller's; the store is made where there is none."""
+    return Dbapi(connection)

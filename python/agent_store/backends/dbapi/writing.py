@@ -1,0 +1,154 @@
+"""What a write of ours is part of: the caller's open transaction, or one of its own.
+
+It does what an INSERT of the caller's would do. With a transaction open it joins that, whole or not at all; with none
+open it is committed on an autocommit connection, and on any other it begins a transaction which the caller ends.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from time import monotonic
+from typing import TypeVar
+
+from agent_store._core import Head
+from agent_store.backends.dbapi.errors import SNAPSHOT, is_busy, is_io, translated
+from agent_store.backends.dbapi.session import Session
+from agent_store.errors import OutcomeUnknown
+
+Result = TypeVar("Result")
+
+CALL = "agent_store_call"
+NAMED = 1_000  # heads that OutcomeUnknown names
+# A statement that changes nothing, and takes the write lock as the first of a deferred transaction: then SQLite waits
+# for it and reads what is committed by then. After a look of ours at the head it would do neither.
+LOCK = "DELETE FROM main._agent_store_logs WHERE 0"
+
+
+def is_autocommit(connection: sqlite3.Connection) -> bool:
+    """True where the caller's own INSERT would be committed at once."""
+    mode = getattr(connection, "autocommit", -1)  # Python 3.12 and later
+    return connection.isolation_level is None if mode == -1 else bool(mode)
+
+
+class Moved:
+    """The newest entries that a transaction wrote, of each log."""
+
+    def __init__(self) -> None:
+        self.heads: dict[tuple[str, str], Head] = {}
+        self.count = 0
+
+    def add(self, head: Head) -> None:
+        key = head.stream, head.writer
+        if key in self.heads:
+            del self.heads[key]
+        else:
+            self.count += 1
+            if len(self.heads) >= NAMED:
+                return
+        self.heads[key] = head
+
+    def join(self, other: "Moved") -> None:
+        for head in other.heads.values():
+            self.add(head)
+
+
+class Call:
+    """One call that writes."""
+
+    def __init__(self, session: Session, *, joined: bool) -> None:
+        self._session = session
+        self._joined = joined
+        self._saved = False
+        self.moved = Moved()
+
+    def several(self) -> None:
+        """To be called before what changes more than one row: it must happen whole or not at all."""
+        if self._joined and not self._saved:
+            self._saved = True
+            self._session.run(f"SAVEPOINT {CALL}")
+
+    def done(self) -> None:
+        if self._saved:
+            self._session.run(f"RELEASE {CALL}")
+
+    def undo(self) -> None:
+        if self._saved:
+            undo(self._session, CALL)
+
+
+def undo(session: Session, savepoint: str) -> None:
+    """Never raises: where the savepoint is gone, so is what was written after it."""
+    for sql in (f"ROLLBACK TO {savepoint}", f"RELEASE {savepoint}"):
+        try:
+            session.run(sql)
+        except sqlite3.Error:
+            return
+
+
+def write(session: Session, work: Callable[[Call], Result], *, stays: bool = True) -> Result:
+    """Run `work` in the caller's transaction, or in one of its own, which `stays` where the caller's own would."""
+    connection = session.connection
+    if connection.in_transaction:
+        lock(session)
+        return joined(session, Moved(), work)
+    call = Call(session, joined=False)
+    try:
+        begin(session)
+        result = work(call)
+        if not stays or is_autocommit(connection):
+            commit(session, call.moved)
+    except BaseException:
+        rollback(session)
+        raise
+    return result
+
+
+def joined(session: Session, moved: Moved, work: Callable[[Call], Result]) -> Result:
+    """Run `work` so that it happens whole or not at all, in a transaction that goes on either way."""
+    call = Call(session, joined=True)
+    try:
+        result = work(call)
+        call.done()
+    except BaseException:
+        call.undo()
+        raise
+    moved.join(call.moved)
+    return result
+
+
+def begin(session: Session) -> None:
+    """Take the write lock, BusyError after the connection's timeout."""
+    begun = monotonic()
+    try:
+        session.run("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise translated(error, monotonic() - begun) from error
+
+
+def lock(session: Session) -> None:
+    """Make the caller's transaction a writer; BusyError where it cannot become one."""
+    begun = monotonic()
+    try:
+        session.run(LOCK)
+    except sqlite3.Error as error:
+        # With nothing read yet SQLite waits, as for BEGIN IMMEDIATE.
+        waited = monotonic() - begun
+        raise (translated(error, waited, SNAPSHOT) if is_busy(error) else translated(error)) from error
+
+
+def commit(session: Session, moved: Moved) -> None:
+    """Durable on return; OutcomeUnknown where the disk would not say."""
+    try:
+        session.run("COMMIT")
+    except sqlite3.Error as error:
+        if is_io(error):
+            raise OutcomeUnknown(str(error), list(moved.heads.values()), moved.count) from error
+        raise
+
+
+def rollback(session: Session) -> None:
+    """Never raises."""
+    try:
+        if session.connection.in_transaction:
+            session.run("ROLLBACK")
+    except sqlite3.Error:
+        pass

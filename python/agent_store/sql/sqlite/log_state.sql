@@ -1,0 +1,5 @@
+SELECT newest.position, logs.id, entries.seq, entries.content_hash, entries.position
+FROM (SELECT coalesce(max(position), 0) AS position FROM _agent_store_entries) AS newest
+LEFT JOIN _agent_store_logs AS logs ON logs.stream = ?1 AND logs.writer = ?2
+LEFT JOIN _agent_store_entries AS entries ON entries.log = logs.id
+    AND entries.seq = (SELECT max(seq) FROM _agent_store_entries WHERE log = logs.id)

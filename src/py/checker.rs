@@ -1,0 +1,262 @@
+//! The one verification, for a backend in Python to feed: rows as tuples or as the pieces of a binary COPY.
+//!
+//! It never calls back. Rows that must be judged against an entry which did not come by lately wait, are listed, and judged
+//! when the backend has looked up those entries.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyList, PyTuple};
+
+use super::errors::exception;
+use super::findings::Findings;
+use super::hash;
+use crate::chain::Hash;
+use crate::checker;
+use crate::copy::Reader;
+use crate::error::{Error, Result};
+use crate::findings::{self, Break, Kind};
+use crate::row::{Row, State, StoredPrev};
+
+/// Log and seq asked for, and of the entry found seq, content_hash and position.
+type Answer<'py> = (i64, i64, i64, Bound<'py, PyAny>, i64);
+
+/// A verification that is being fed.
+#[pyclass(frozen, module = "agent_store._core")]
+pub struct Checker {
+    inner: Mutex<Inner>,
+    /// Rows are in order of position, not of seq.
+    by_position: bool,
+}
+
+struct Inner {
+    rows: checker::Checker,
+    copy: Reader,
+    /// What the feeder found itself.
+    aside: findings::Findings,
+    /// Rows that wait and were listed.
+    asked: usize,
+}
+
+impl Checker {
+    /// With the interpreter let go, before the lock is taken.
+    fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Inner) -> Result<T> + Send) -> PyResult<T> {
+        py.detach(|| work(&mut self.inner())).map_err(|error| exception(py, error))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report_aside(&self, py: Python<'_>, work: impl FnOnce(&mut findings::Findings) + Send) {
+        py.detach(|| work(&mut self.inner().aside));
+    }
+}
+
+#[pymethods]
+impl Checker {
+    /// `first`: the position that must come first, where the whole store is fed by position; None for one log by seq.
+    #[new]
+    #[pyo3(signature = (first))]
+    fn new(first: Option<i64>) -> Self {
+        let rows = checker::Checker::new(first);
+        let inner = Inner { rows, copy: Reader::default(), aside: findings::Findings::default(), asked: 0 };
+        Self { inner: Mutex::new(inner), by_position: first.is_some() }
+    }
+
+    /// Rows so far.
+    #[getter]
+    fn entries(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |inner| Ok(inner.rows.entries()))
+    }
+
+    /// Log and seq of each row that waits: wanted is the entry of that log with the greatest seq below that one.
+    #[getter]
+    fn waiting(&self, py: Python<'_>) -> PyResult<Vec<(i64, i64)>> {
+        self.with(py, |inner| {
+            let waiting: Vec<_> = inner.rows.waiting().collect();
+            inner.asked = waiting.len();
+            Ok(waiting)
+        })
+    }
+
+    /// Bytes that are kept until an answer.
+    #[getter]
+    fn held(&self, py: Python<'_>) -> PyResult<usize> {
+        self.with(py, |inner| Ok(inner.rows.held()))
+    }
+
+    /// Rows (position, log, seq, content_hash, payload) as they were found.
+    fn rows(&self, py: Python<'_>, rows: &Bound<'_, PyList>) -> PyResult<()> {
+        let found = rows.iter().map(|row| Found::of(&row)).collect::<PyResult<Vec<_>>>()?;
+        let rows: Vec<Row<'_>> = found.iter().map(Found::row).collect();
+        self.with(py, |inner| rows.iter().try_for_each(|row| inner.rows.feed(row)))
+    }
+
+    /// The next pieces of a binary COPY of these columns, cut anywhere.
+    fn copy(&self, py: Python<'_>, blocks: Vec<Bound<'_, PyBytes>>) -> PyResult<()> {
+        let blocks: Vec<&[u8]> = blocks.iter().map(|block| block.as_bytes()).collect();
+        self.with(py, |inner| {
+            let Inner { rows, copy, .. } = inner;
+            blocks.into_iter().try_for_each(|block| copy.feed(block, &mut |row| rows.feed(row)))
+        })
+    }
+
+    /// The COPY is over; BackendError where it was cut off. Another may follow.
+    fn end_copy(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |inner| inner.copy.end())
+    }
+
+    /// Judge the rows that `waiting` listed last, by (log, seq, seq found, content_hash, position): as they were asked for,
+    /// and those found. What was asked and is not among them has nothing before it.
+    fn answer(&self, py: Python<'_>, before: Vec<Answer<'_>>) -> PyResult<()> {
+        let mut found = HashMap::with_capacity(before.len());
+        for (log, asked, seq, content_hash, position) in before {
+            if seq >= asked {
+                return Err(PyValueError::new_err(format!(
+                    "entry {seq} of log {log} does not go before entry {asked}"
+                )));
+            }
+            let content_hash = blob(&content_hash)?.and_then(|bytes| Hash::try_from(bytes.as_bytes()).ok());
+            found.insert((log, asked), State { seq, position, content_hash });
+        }
+        self.with(py, |inner| {
+            let asked = std::mem::take(&mut inner.asked);
+            inner.rows.answer(asked, &found)
+        })
+    }
+
+    /// The last position was to be `last`.
+    fn finish(&self, py: Python<'_>, last: i64) -> PyResult<()> {
+        self.with(py, |inner| {
+            inner.rows.finish(last);
+            Ok(())
+        })
+    }
+
+    /// Positions `first` to `last` could not be read, and `detail` says why.
+    fn unreadable(&self, py: Python<'_>, first: i64, last: i64, detail: &str) -> PyResult<()> {
+        self.with(py, |inner| {
+            inner.rows.unreadable(first, last, detail);
+            Ok(())
+        })
+    }
+
+    /// What the feeder found wrong besides the rows.
+    #[pyo3(signature = (kind, log, seq, position, detail))]
+    fn report(
+        &self,
+        py: Python<'_>,
+        kind: &str,
+        log: Option<i64>,
+        seq: Option<i64>,
+        position: Option<i64>,
+        detail: String,
+    ) -> PyResult<()> {
+        let Some(kind) = Kind::named(kind) else {
+            return Err(PyValueError::new_err(format!("there is no kind of break {kind:?}")));
+        };
+        self.report_aside(py, |aside| aside.report(Break { kind, log, name: None, seq, position, detail }));
+        Ok(())
+    }
+
+    /// A log that is listed and has no entries.
+    fn report_empty(&self, py: Python<'_>, log: i64) {
+        self.report_aside(py, |aside| aside.report_empty(log));
+    }
+
+    /// So many entries of a log that is not listed, the first of them at `seq` and `position`.
+    fn report_orphans(&self, py: Python<'_>, log: i64, seq: i64, position: i64, entries: u64) {
+        self.report_aside(py, |aside| aside.report_orphans(log, seq, position, entries));
+    }
+
+    /// The logs that breaks are of: their names are wanted.
+    #[getter]
+    fn broken(&self, py: Python<'_>) -> PyResult<Vec<i64>> {
+        self.with(py, |inner| {
+            let Inner { rows, aside, .. } = inner;
+            let breaks = rows.findings().breaks.iter().chain(&aside.breaks);
+            let mut logs: Vec<_> = breaks.filter_map(|found| found.log).collect();
+            logs.sort_unstable();
+            logs.dedup();
+            Ok(logs)
+        })
+    }
+
+    /// What was found, when all was fed, answered and finished: of so many logs, with the names of those in `broken`.
+    /// `head` is seq and hash of the newest entry of one log. The checker is empty then.
+    #[pyo3(signature = (logs, names, head=None))]
+    fn findings(
+        &self,
+        py: Python<'_>,
+        logs: u64,
+        names: HashMap<i64, (String, String)>,
+        head: Option<(i64, Bound<'_, PyBytes>)>,
+    ) -> PyResult<Findings> {
+        let head = head.map(|(seq, bytes)| Ok::<_, PyErr>((seq, hash(bytes.as_bytes(), "the head's hash")?)));
+        let head = head.transpose()?;
+        let by_position = self.by_position;
+        self.with(py, |inner| {
+            if inner.rows.waiting().next().is_some() || inner.copy.is_within() {
+                return Err(Error::Invalid("rows wait for an answer, or a COPY for its end".to_owned()));
+            }
+            let mut found = std::mem::take(&mut inner.aside);
+            found.merge(std::mem::replace(&mut inner.rows, checker::Checker::new(None)).into_findings());
+            found.settle();
+            (found.logs, found.head) = (logs, head);
+            for one in &mut found.breaks {
+                one.name = one.log.and_then(|log| names.get(&log).cloned());
+            }
+            if by_position {
+                found.breaks.sort_by_key(|found| (found.position.is_some(), found.position));
+            } else {
+                found.breaks.sort_by_key(|found| found.seq);
+            }
+            Ok(Findings(found))
+        })
+    }
+}
+
+/// The values of a row; None where the type is another.
+struct Found<'py> {
+    numbers: [Option<i64>; 3],
+    blobs: [Option<Bound<'py, PyBytes>>; 2],
+}
+
+impl<'py> Found<'py> {
+    fn of(row: &Bound<'py, PyAny>) -> PyResult<Self> {
+        type Cells<'py> =
+            (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
+        let (position, log, seq, content_hash, payload): Cells<'py> = row.cast::<PyTuple>()?.extract()?;
+        let number = |value: &Bound<'py, PyAny>| value.cast_exact::<PyInt>().ok()?.extract().ok();
+        Ok(Self {
+            numbers: [number(&position), number(&log), number(&seq)],
+            blobs: [blob(&content_hash)?, blob(&payload)?],
+        })
+    }
+
+    fn row(&self) -> Row<'_> {
+        let [position, log, seq] = self.numbers;
+        let [content_hash, payload] = &self.blobs;
+        Row {
+            position: position.unwrap_or(0),
+            log,
+            seq,
+            content_hash: content_hash.as_ref().map(|bytes| bytes.as_bytes()),
+            payload: payload.as_ref().map(|bytes| bytes.as_bytes()),
+            prev: StoredPrev::Implied,
+        }
+    }
+}
+
+/// A driver may give another buffer than bytes: it is copied.
+fn blob<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(Some(bytes.clone()));
+    }
+    let Ok(buffer) = PyBuffer::<u8>::get(value) else { return Ok(None) };
+    Ok(Some(PyBytes::new(value.py(), &buffer.to_vec(value.py())?)))
+}
