@@ -51,11 +51,11 @@ def run(options: argparse.Namespace, out: Output) -> int:
 
 def _opened(name: str) -> BinaryIO:
     """Before a store is made for it."""
-    if name == "-":
-        if os.isatty(0):
-            remark("reading an export from the terminal; Ctrl-D ends")
-        return os.fdopen(os.dup(0), "rb")
     try:
+        if name == "-":
+            if os.isatty(0):
+                remark("reading an export from the terminal; Ctrl-D ends")
+            return os.fdopen(os.dup(0), "rb")
         return open(name, "rb")  # noqa: PTH123 - as the argument is
     except OSError as error:
         raise Problem(f"{name} could not be read: {error.strerror}") from error
