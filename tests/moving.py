@@ -1,6 +1,5 @@
 """What the tests of copying, exporting and importing share."""
 
-from pathlib import Path
 from typing import Any
 
 import agent_store
@@ -27,8 +26,3 @@ def fill(store: Store, rows: Any = ROWS) -> Store:
 def forced(store: Store, *rows: tuple[str, str, bytes]) -> None:
     """Under names that the store's own calls refuse, and the crate may have written."""
     store._binding.backend.append_rows(list(rows))
-
-
-def source(folder: Path) -> Store:
-    """A filled store in a file."""
-    return fill(agent_store.open(folder / "source.db"))
