@@ -17,6 +17,10 @@ import pytest
 
 import agent_store
 from agent_store import Generation, Store, StorePolicy, Verdict, WriterLog, errors
+from agent_store._core import Sqlite
+from agent_store.backends.backend import Backend
+from agent_store.backends.common.session import Session
+from agent_store.backends.dbapi.backend import Dbapi
 from agent_store.errors import ChainBroken
 from blake3_rule import chain
 from tampering import build, damage, forged_hash
@@ -245,3 +249,21 @@ def test_the_reference_has_every_name() -> None:
     for kind in (*kinds, Verdict, agent_store.Break, WriterLog, Generation):
         for member in vars(kind):
             assert member.startswith("_") or re.search(rf"\b{member}\b", text), f"{kind.__name__}.{member}"
+
+
+def test_the_page_on_backends_names_every_method_of_theirs() -> None:
+    page = PAGES["docs/backends.md"]
+    for protocol in (Backend, Session):
+        members = [name for name in vars(protocol) if not name.startswith("_")]
+        assert len(members) > 5
+        for name in members:
+            assert re.search(rf"`{name}`", page), f"{protocol.__name__}.{name}"
+            assert (inspect.getdoc(getattr(protocol, name)) or "").strip(), f"{protocol.__name__}.{name} says nothing"
+
+
+def test_a_backend_of_each_kind_takes_what_the_protocol_says() -> None:
+    """Names, order and defaults of all arguments."""
+    for kind in (Dbapi, Sqlite):
+        for name, method in vars(Backend).items():
+            if not name.startswith("_") and inspect.isfunction(method):
+                assert signature(getattr(kind, name), method=True) == signature(method, method=True), f"{kind}.{name}"
