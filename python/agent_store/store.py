@@ -94,6 +94,13 @@ def open(
     return Store(sqlite.open(target, durability or "full", bool(read_only), seconds, progress), os.fspath(target))
 
 
+def binding_of(what: str, store: object) -> Binding:
+    """The binding of what must be a Store."""
+    if not isinstance(store, Store):
+        raise TypeError(f"{what} must be a Store, as open() gives one, not {type(store).__name__}")
+    return store._binding
+
+
 def _is_psycopg(target: object) -> bool:
     psycopg = sys.modules.get("psycopg")  # who has such a connection has imported it
     return psycopg is not None and isinstance(target, psycopg.Connection)
