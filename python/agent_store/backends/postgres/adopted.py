@@ -1,0 +1,156 @@
+"""On a connection of the caller's: what he would see of an INSERT of his own."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from agent_store.backends.postgres import setup
+from agent_store.backends.postgres.database import Database
+from agent_store.backends.postgres.reader import Reader
+from agent_store.backends.postgres.statements import BEGIN, Statement
+from agent_store.backends.postgres.transaction import Transaction
+from agent_store.backends.postgres.transaction import within as inside
+from agent_store.backends.postgres.turn import Turn
+from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.errors import BackendError, BusyError, TransactionConflict
+
+IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
+PATIENCE = 5.0  # seconds that a thread waits for the block of another
+
+
+class Adopted(Database):
+    """Each call joins the transaction that is open; none open, it is as the connection's autocommit says."""
+
+    owned = False
+    exclusive = False
+    durability = None
+    read_only = False
+    prepares = False
+
+    def __init__(self, connection: "psycopg.Connection[Any]", schema: str) -> None:
+        super().__init__(schema)
+        self.shown = self.place = repr(connection)
+        self._connection = connection
+        self._wire = Wire(connection, prepares=False)
+        self._threads = threading.RLock()
+        self._check_usable()
+        oid = setup.table(setup.look(self._wire, self.statements), schema)
+        if oid is None and self._wire.in_pipeline:
+            raise TransactionConflict(f"there is no store in schema {schema!r}, and none is made in a pipeline: leave it first")
+        self.oid = oid if oid is not None else setup.create(self._wire, self.statements, None)
+
+    def stop_preparing(self) -> None:
+        """Nothing is prepared on a connection that is not ours."""
+
+    def _check_usable(self) -> None:
+        if self._connection.closed:
+            raise BackendError("the connection is closed")
+        if self._wire.status == INERROR:
+            raise TransactionConflict("an earlier error has ended the transaction of this connection: roll it back first")
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[Wire]:
+        """While one thread is in a block of the store's, no other's calls get into that transaction."""
+        self.check_open()
+        if not self._threads.acquire(timeout=PATIENCE):
+            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE)
+        try:
+            self._check_usable()
+            yield self._wire
+        finally:
+            self._threads.release()
+
+    def _turn(self) -> Turn:
+        """By the state that the connection is in now."""
+        wire = self._wire
+        lock = (self.statements["lock_only"], ())
+        if wire.status == INTRANS:
+            return Turn(wire, self.statements, self.oid, before=[lock], isolated=True)
+        begin = (BEGIN if self._connection.autocommit else self._his_begin(), ())
+        return Turn(
+            wire, self.statements, self.oid, before=[begin, lock], commits=self._connection.autocommit, isolated=True
+        )
+
+    def _his_begin(self) -> Statement:
+        """As psycopg itself would begin on this connection."""
+        parts = ["BEGIN"]
+        if self._connection.isolation_level is not None:
+            level = psycopg.IsolationLevel(self._connection.isolation_level).name.replace("_", " ")
+            parts.append(f"ISOLATION LEVEL {level}")
+        if self._connection.read_only is not None:
+            parts.append("READ ONLY" if self._connection.read_only else "READ WRITE")
+        if self._connection.deferrable is not None:
+            parts.append("DEFERRABLE" if self._connection.deferrable else "NOT DEFERRABLE")
+        return Statement(" ".join(parts))
+
+    @contextlib.contextmanager
+    def turn(self, tx: Transaction | None) -> Iterator[Turn]:
+        """Of the transaction that is open, or one begun as an INSERT would."""
+        with self._alone():
+            if tx is not None:
+                yield tx.turn
+                return
+            turn = self._turn()
+            try:
+                yield turn
+            except BaseException:
+                turn.undo()
+                raise
+
+    @contextlib.contextmanager
+    def reader(self, tx: Transaction | None) -> Iterator[Reader]:
+        """In the transaction that is open; else each statement by itself, and nothing is left open."""
+        with self._alone() as wire:
+            joins = wire.status == INTRANS
+            yield Reader(wire, self.statements, self.oid, may_forget=joins and tx is None, joins=joins)
+
+    def begin(self, within: Transaction | None = None) -> Transaction:
+        """A savepoint in what is open; else a transaction, which is the caller's to commit where he does that."""
+        self.check_open()
+        if within is not None:
+            with self._alone():
+                return inside(within)
+        if not self._threads.acquire(timeout=PATIENCE):
+            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE)
+        try:
+            self._check_usable()
+            return self._begin()
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def _begin(self) -> Transaction:
+        joined = self._wire.status == INTRANS
+        turn = self._turn()
+        try:
+            turn.run()
+        except BaseException:
+            turn.undo()
+            raise
+        inner = Turn(self._wire, self.statements, self.oid, ledger=turn.ledger, isolated=True)
+        # Where the caller commits, the end of the block is not the end of the transaction.
+        tx = Transaction(self._wire, inner, None if joined else turn, release=lambda _: self._threads.release())
+        if joined:
+            tx.save()
+        return tx
+
+    def commit(self, tx: Transaction) -> None:
+        """Of a savepoint, or of a transaction on an autocommit connection."""
+        self.check_open()
+        tx.commit()
+
+    def rollback(self, tx: Transaction) -> None:
+        """What the block did, and not more."""
+        if os.getpid() == self._pid:
+            tx.rollback()
+
+    def close(self) -> None:
+        """The connection stays as it is."""
+        if os.getpid() != self._pid:
+            self.check_open()
+        self.closed = True

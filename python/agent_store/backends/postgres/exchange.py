@@ -1,0 +1,84 @@
+"""The steps of talking to a server, as generators that say when they have to wait: psycopg waits, and hears Ctrl-C."""
+
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import generators, pq
+from psycopg.waiting import Wait
+
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+    from psycopg.pq.abc import PGconn, PGresult
+
+OK = pq.ExecStatus.COMMAND_OK
+TUPLES = pq.ExecStatus.TUPLES_OK
+COPY_IN = pq.ExecStatus.COPY_IN
+COPY_OUT = pq.ExecStatus.COPY_OUT
+_SYNC = pq.ExecStatus.PIPELINE_SYNC
+
+PIECE = 1 << 18  # bytes of a COPY that are handed over at once
+GATHERED = 1 << 20  # bytes of a COPY that are taken at once
+
+
+def send(pgconn: "PGconn") -> "PQGen[None]":
+    """All that is queued."""
+    yield from generators.send(pgconn)
+
+
+def receive(pgconn: "PGconn", results: "list[PGresult]", *, pipelined: bool) -> "PQGen[None]":
+    """The results, as they come: what is there when the connection breaks has been received."""
+    nothing = 0
+    while True:
+        result = yield from generators.fetch(pgconn)
+        if result is None:
+            if not pipelined:
+                return
+            nothing += 1  # between the results of two statements there is one
+            if nothing > 1:
+                raise psycopg.OperationalError("the connection ended amid the answers")
+            continue
+        nothing = 0
+        if result.status == _SYNC:
+            return
+        results.append(result)
+        if result.status in (COPY_IN, COPY_OUT):
+            return
+
+
+def put(pgconn: "PGconn", block: bytes) -> "PQGen[None]":
+    """A block to a COPY that the server waits for, and the end of it."""
+    view = memoryview(block)
+    for start in range(0, len(block), PIECE):
+        while pgconn.put_copy_data(view[start : start + PIECE]) == 0:
+            yield Wait.W
+        yield from _flush(pgconn)
+    while pgconn.put_copy_end() == 0:
+        yield Wait.W
+    yield from _flush(pgconn)
+
+
+def _flush(pgconn: "PGconn") -> "PQGen[None]":
+    while pgconn.flush() != 0:
+        # Who only writes would not see that the server has given up, and would write for ever.
+        ready = yield Wait.RW
+        if ready & 1:
+            pgconn.consume_input()
+
+
+def get(pgconn: "PGconn") -> "PQGen[list[bytes]]":
+    """Some pieces of a COPY; none at its end."""
+    pieces: list[bytes] = []
+    size = 0
+    while size < GATHERED:
+        count, data = pgconn.get_copy_data(1)
+        if count > 0:
+            pieces.append(bytes(data))
+            size += count
+        elif count < 0:
+            break
+        elif pieces:
+            break
+        else:
+            yield Wait.R
+            pgconn.consume_input()
+    return pieces

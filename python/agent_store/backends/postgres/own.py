@@ -1,0 +1,123 @@
+"""By URL: connections of the store's own."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from agent_store.backends.postgres import setup
+from agent_store.backends.postgres.address import Address
+from agent_store.backends.postgres.database import Database
+from agent_store.backends.postgres.pool import Pool
+from agent_store.backends.postgres.reader import Reader
+from agent_store.backends.postgres.statements import BEGIN
+from agent_store.backends.postgres.transaction import Transaction
+from agent_store.backends.postgres.transaction import within as inside
+from agent_store.backends.postgres.turn import Turn
+from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.errors import UnsupportedFormat
+
+
+class Own(Database):
+    """Each call takes a connection from the pool, and a transaction keeps one until it ends."""
+
+    owned = True
+    exclusive = False
+
+    def __init__(self, address: Address, durability: str, read_only: bool, timeout: float) -> None:  # noqa: FBT001
+        super().__init__(address.schema)
+        self.prepares = True
+        self.address = address
+        self.shown = self.place = address.shown
+        self.durability = durability
+        self.read_only = read_only
+        self.timeout = timeout
+        self.pool = Pool(address, timeout)
+        try:
+            self._open()
+        except BaseException:
+            self.pool.close()
+            raise
+
+    def _open(self) -> None:
+        with self._lent() as wire:
+            oid = setup.table(setup.look(wire, self.statements), self.statements.schema)
+            if oid is None and self.read_only:
+                raise UnsupportedFormat(
+                    f"there is no store in schema {self.statements.schema!r}; without read_only=True one is made"
+                )
+            self.oid = oid if oid is not None else setup.create(wire, self.statements, self.timeout)
+
+    def stop_preparing(self) -> None:
+        """For good."""
+        self.prepares = self.pool.prepares = False
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[Wire]:
+        wire = self.pool.take()
+        try:
+            yield wire
+        finally:
+            if os.getpid() == self._pid:
+                self.pool.give(wire)
+
+    def _lock(self) -> list[Call]:
+        wait = setup.milliseconds(self.timeout)
+        return [(BEGIN, ()), (self.statements["lock"], (wait, self.durability == "normal"))]
+
+    @contextlib.contextmanager
+    def turn(self, tx: Transaction | None) -> Iterator[Turn]:
+        """Of its own: BEGIN and the lock before, COMMIT after."""
+        self.check_open()
+        if tx is not None:
+            yield tx.turn
+            return
+        with self._lent() as wire:
+            turn = Turn(wire, self.statements, self.oid, before=self._lock(), commits=True)
+            try:
+                yield turn
+            except BaseException:
+                turn.undo()
+                raise
+
+    @contextlib.contextmanager
+    def reader(self, tx: Transaction | None) -> Iterator[Reader]:
+        """On any connection, or on the transaction's."""
+        self.check_open()
+        if tx is not None:
+            yield Reader(tx.wire, self.statements, self.oid, may_forget=False, joins=True)
+            return
+        with self._lent() as wire:
+            yield Reader(wire, self.statements, self.oid, may_forget=False, joins=False)
+
+    def begin(self, within: Transaction | None = None) -> Transaction:
+        """One round trip."""
+        self._check_writable()
+        if within is not None:
+            return inside(within)
+        wire = self.pool.take()
+        turn = Turn(wire, self.statements, self.oid, before=self._lock(), commits=True)
+        try:
+            turn.run()
+        except BaseException:
+            turn.undo()
+            self.pool.give(wire)
+            raise
+        inner = Turn(wire, self.statements, self.oid, ledger=turn.ledger)
+        return Transaction(wire, inner, turn, release=self.pool.give)
+
+    def commit(self, tx: Transaction) -> None:
+        """OutcomeUnknown where the answer was lost."""
+        self.check_open()
+        tx.commit()
+
+    def rollback(self, tx: Transaction) -> None:
+        """Of the whole, or to the savepoint."""
+        if os.getpid() == self._pid:
+            tx.rollback()
+
+    def close(self) -> None:
+        """The idle connections now, the others as their calls end."""
+        if os.getpid() != self._pid:
+            self.check_open()
+        self.closed = True
+        self.pool.close()

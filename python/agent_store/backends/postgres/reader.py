@@ -1,0 +1,116 @@
+"""Reading: the Session of the part that all backends in Python share."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from agent_store.backends.common.session import Before, Range, Row
+from agent_store.backends.postgres import failures
+from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statements
+from agent_store.backends.postgres.turn import roll_back
+from agent_store.backends.postgres.wire import Call, Rows, Trouble, Wire
+
+HASH = 32
+
+
+class Reader:
+    """On a connection that one call has. With its first statement travels the question whose store this is."""
+
+    def __init__(self, wire: Wire, statements: Statements, oid: int, *, may_forget: bool, joins: bool) -> None:
+        self.wire = wire
+        self._statements = statements
+        self._oid = oid
+        self._may_forget = may_forget
+        self._joins = joins
+        self._asked = False
+        self._before: list[Call] = []
+
+    @property
+    def may_forget(self) -> bool:
+        """A transaction of the caller's may be rolled back between two pages."""
+        return self._may_forget
+
+    def run(self, *calls: Call) -> list[Rows]:
+        """The rows of each, in one round trip."""
+        before = self._before
+        self._before = []
+        if not self._asked:
+            before = [*before, (self._statements["table"], ())]
+        try:
+            rows = self.wire.run(*before, *calls)
+        except Trouble as trouble:
+            raise failures.error(trouble, self._statements.schema, "the read failed") from None
+        if not self._asked:
+            self._asked = True
+            if rows[len(before) - 1][0][0] != self._oid:
+                raise failures.replaced(self._statements.schema)
+        return rows[len(before) :]
+
+    def fetch(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
+        """All rows."""
+        return self.run((self._statements[statement], params))[0]
+
+    def change(self, statement: str, *params: object) -> int:
+        """Not here: what is written goes by a Turn."""
+        raise NotImplementedError(f"{statement} with {params}")
+
+    def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
+        """The first rows, bounded by the server."""
+        return self.fetch(statement, *params, limit)
+
+    def entries(self, ranges: Sequence[Range], *, reverse: bool) -> list[Row]:
+        """What is there of these ranges."""
+        if not ranges:
+            return []
+        logs, first, before = (list(column) for column in zip(*ranges, strict=True))
+        return self.fetch("ranges_reverse" if reverse else "ranges_forward", logs, first, before)
+
+    def before(self, places: Sequence[tuple[int, int]]) -> list[Before]:
+        """For each (log, seq) the entry of that log with the greatest seq below."""
+        if not places:
+            return []
+        logs, seqs = (list(column) for column in zip(*places, strict=True))
+        return [
+            (log, seq, found, content_hash if len(content_hash or b"") == HASH else None, position)
+            for log, seq, found, content_hash, position in self.fetch("before", logs, seqs)
+        ]
+
+    def from_seq(self, places: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+        """For each (log, seq) the entry of that log with the smallest seq from there on."""
+        if not places:
+            return []
+        logs, seqs = (list(column) for column in zip(*places, strict=True))
+        return self.fetch("from_seq", logs, seqs)
+
+    def names(self, logs: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Stream and writer of those of these logs that are listed."""
+        if not logs:
+            return {}
+        return {log: (stream, writer) for log, stream, writer in self.fetch("names", list(logs))}
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """One state for several statements; in a transaction of the caller's it is his level of isolation that counts."""
+        if self._joins:
+            yield
+            return
+        self._before = [(BEGIN_READING, ())]
+        try:
+            yield
+            if not self._before:
+                self.run((COMMIT, ()))
+        finally:
+            self._before = []
+            roll_back(self.wire)
+
+    @contextlib.contextmanager
+    def read_only(self) -> Iterator[None]:
+        """A transaction in which SQL of the caller's cannot write; in one of his own it is as that is."""
+        if self._joins:
+            yield
+            return
+        self.run((BEGIN_QUERY, ()))
+        try:
+            yield
+        finally:
+            roll_back(self.wire)

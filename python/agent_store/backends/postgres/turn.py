@@ -1,0 +1,106 @@
+"""One write: what goes before it, what ends it, and what its failure means.
+
+What comes first (BEGIN, the store's lock) travels with the first statements, and COMMIT with the last.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg.pq import TransactionStatus
+
+from agent_store.backends.postgres import failures
+from agent_store.backends.postgres.ledger import Ledger
+from agent_store.backends.postgres.statements import COMMIT, ROLLBACK, Statement, Statements
+from agent_store.backends.postgres.wire import Call, Rows, Trouble, Wire
+from agent_store.errors import OutcomeUnknown, StoreError
+
+LOCK = "the store's write lock, which another transaction has"
+
+
+class Turn:
+    """The right to write on one connection: from a first `run` to one with `last=True`, or to `undo`."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        statements: Statements,
+        oid: int,
+        *,
+        before: Sequence[Call] = (),
+        commits: bool = False,
+        ledger: Ledger | None = None,
+        isolated: bool = False,
+    ) -> None:
+        self.wire = wire
+        self.statements = statements
+        self.ledger = Ledger() if ledger is None else ledger
+        self._oid = oid
+        self._before = list(before)  # the last of these takes the lock
+        self._begins = any(statement.text.startswith(b"BEGIN") for statement, _ in before)
+        self._commits = commits
+        self._isolated = isolated
+
+    def call(self, name: str, *params: object) -> Call:
+        """A statement by its name."""
+        return self.statements[name], params
+
+    def run(self, *calls: Call, last: bool = False, prepared: bool = False) -> list[Rows]:
+        """The rows of these statements; with `last`, the transaction ends where it is one of its own."""
+        before, self._before = self._before, []
+        after: list[Call] = [(COMMIT, ())] if last and self._commits else []
+        if not (before or calls or after):
+            return []
+        began = time.monotonic()
+        try:
+            rows = self.wire.run(*before, *calls, *after, prepared=prepared)
+        except Trouble as trouble:
+            commit_at = len(before) + len(calls) if after else None
+            waits_for_lock = bool(before) and trouble.done == len(before) - 1
+            raise self._error(trouble, commit_at, time.monotonic() - began if waits_for_lock else None) from None
+        if before and rows[len(before) - 1][0][-1] != self._oid:
+            if after:
+                self._begins = False  # it is over; the statement itself has seen to it that nothing was written
+            raise failures.replaced(self.statements.schema)
+        if after:
+            self._begins = False
+        return rows[len(before) : len(before) + len(calls)]
+
+    def copy(self, statement: Statement, block: bytes, *, last: bool) -> None:
+        """A block of entries by COPY; with `last` as `run` has it."""
+        commits = last and self._commits
+        try:
+            self.wire.copy_in(statement, block, commit=commits)
+        except Trouble as trouble:
+            raise self._error(trouble, 1 if commits else None, None) from None
+        if commits:
+            self._begins = False
+
+    def _error(self, trouble: Trouble, commit_at: int | None, waited: float | None) -> StoreError | Trouble:
+        if trouble.state in {"26000", "42P05"}:
+            return trouble  # of the prepared statements: whoever asked for them goes on without
+        if commit_at is not None and trouble.may_have_done(commit_at):
+            detail = f"the connection to the server was lost at the commit ({trouble.words})"
+            return OutcomeUnknown(detail, self.ledger.written(), self.ledger.count)
+        if waited is not None:
+            busy = failures.busy(trouble, LOCK, waited)
+            if busy is not None:
+                return busy
+        return failures.error(trouble, self.statements.schema, "the write failed", isolated=self._isolated)
+
+    def undo(self) -> None:
+        """Take back what was begun here and not ended; never raises."""
+        self._before = []
+        if self._begins and not self.wire.lost:
+            self._begins = False
+            roll_back(self.wire)
+
+
+def roll_back(wire: Wire, *calls: Call) -> None:
+    """End a transaction, or go back to a savepoint; never raises, and a connection that is gone has done it."""
+    todo: Any = calls or ((ROLLBACK, ()),)
+    try:
+        if wire.status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
+            wire.run(*todo)
+    except (Trouble, StoreError):
+        wire.lost = True

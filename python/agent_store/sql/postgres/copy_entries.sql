@@ -1,0 +1,1 @@
+COPY {schema}._agent_store_entries (position, log, seq, content_hash, payload) FROM STDIN (FORMAT binary)

@@ -1,0 +1,96 @@
+CREATE VIEW {schema}._agent_store_log AS
+SELECT
+    logs.stream,
+    logs.writer,
+    entries.seq,
+    (
+        SELECT before.content_hash FROM {schema}._agent_store_entries AS before
+        WHERE before.log = entries.log AND before.seq = entries.seq - 1
+    ) AS prev_hash,
+    entries.content_hash,
+    entries.payload,
+    entries.position
+FROM {schema}._agent_store_logs AS logs JOIN {schema}._agent_store_entries AS entries ON entries.log = logs.id;
+
+CREATE FUNCTION {schema}._agent_store_refuse() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $guard$
+BEGIN
+    RAISE EXCEPTION 'agent-store: %', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
+END
+$guard$;
+
+CREATE FUNCTION {schema}._agent_store_follow() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $guard$
+DECLARE
+    first bigint;
+    last bigint;
+    entries bigint;
+    before bigint;
+BEGIN
+    SELECT min(added.position), max(added.position), count(*) INTO first, last, entries FROM added;
+    IF entries = 0 THEN
+        RETURN NULL;
+    END IF;
+    -- The table is looked up where the trigger is: the schema may have been renamed.
+    PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', TG_TABLE_SCHEMA), true);
+    SELECT max(position) INTO before FROM _agent_store_entries WHERE position < first;
+    IF first <> coalesce(before, 0) + 1 OR last - first + 1 <> entries THEN
+        RAISE EXCEPTION 'agent-store: positions follow on, each one more than the greatest'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+$guard$;
+
+CREATE FUNCTION {schema}._agent_store_rise() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $guard$
+BEGIN
+    IF starts_with(NEW.key, '_agent_store.') THEN
+        RAISE EXCEPTION 'agent-store: keys that begin with _agent_store. are the store''s own'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF TG_OP = 'UPDATE' AND (NEW.key <> OLD.key OR starts_with(OLD.key, '_agent_store.') OR NEW.ival < OLD.ival) THEN
+        RAISE EXCEPTION 'agent-store: a generation keeps its key and only rises, up to 2^63 - 1'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END
+$guard$;
+
+CREATE TRIGGER _agent_store_entries_insert AFTER INSERT ON {schema}._agent_store_entries
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_follow();
+CREATE TRIGGER _agent_store_entries_update BEFORE UPDATE ON {schema}._agent_store_entries
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('an entry is never changed');
+CREATE TRIGGER _agent_store_entries_delete BEFORE DELETE ON {schema}._agent_store_entries
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('an entry is never removed');
+CREATE TRIGGER _agent_store_entries_truncate BEFORE TRUNCATE ON {schema}._agent_store_entries
+FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_refuse('an entry is never removed');
+CREATE TRIGGER _agent_store_logs_update BEFORE UPDATE ON {schema}._agent_store_logs
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('a log is never renamed');
+CREATE TRIGGER _agent_store_logs_delete BEFORE DELETE ON {schema}._agent_store_logs
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('a log is never removed');
+CREATE TRIGGER _agent_store_logs_truncate BEFORE TRUNCATE ON {schema}._agent_store_logs
+FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_refuse('a log is never removed');
+CREATE TRIGGER _agent_store_meta_insert BEFORE INSERT ON {schema}._agent_store_meta
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_rise();
+CREATE TRIGGER _agent_store_meta_update BEFORE UPDATE ON {schema}._agent_store_meta
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_rise();
+CREATE TRIGGER _agent_store_meta_delete BEFORE DELETE ON {schema}._agent_store_meta
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('a generation is never removed');
+CREATE TRIGGER _agent_store_meta_truncate BEFORE TRUNCATE ON {schema}._agent_store_meta
+FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_refuse('a generation is never removed');
+
+-- Whatever session_replication_role says.
+ALTER TABLE {schema}._agent_store_entries ENABLE ALWAYS TRIGGER _agent_store_entries_insert;
+ALTER TABLE {schema}._agent_store_entries ENABLE ALWAYS TRIGGER _agent_store_entries_update;
+ALTER TABLE {schema}._agent_store_entries ENABLE ALWAYS TRIGGER _agent_store_entries_delete;
+ALTER TABLE {schema}._agent_store_entries ENABLE ALWAYS TRIGGER _agent_store_entries_truncate;
+ALTER TABLE {schema}._agent_store_logs ENABLE ALWAYS TRIGGER _agent_store_logs_update;
+ALTER TABLE {schema}._agent_store_logs ENABLE ALWAYS TRIGGER _agent_store_logs_delete;
+ALTER TABLE {schema}._agent_store_logs ENABLE ALWAYS TRIGGER _agent_store_logs_truncate;
+ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_insert;
+ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_update;
+ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_delete;
+ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_truncate;
+
+COMMENT ON TABLE {schema}._agent_store_entries IS 'agent-store format 1';

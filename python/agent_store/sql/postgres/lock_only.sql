@@ -1,0 +1,3 @@
+SELECT
+    pg_catalog.pg_advisory_xact_lock(1634165619, ({entries}::oid::bigint - 2147483648)::int),
+    {entries}::oid
