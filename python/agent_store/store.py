@@ -116,6 +116,11 @@ class Store:
         self._target = target
         self._closed = False
 
+    @property
+    def target(self) -> str:
+        """What it was opened by, of a URL without its password."""
+        return self._target
+
     def log(self, stream: str, writer: str) -> WriterLog:
         """The log of one writer in one stream; nothing is written yet."""
         self._binding.backend.check_open()

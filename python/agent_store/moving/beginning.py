@@ -3,13 +3,13 @@
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent_store.errors import TargetDiverged, UnsupportedFormat
+from agent_store.errors import StoreError, TargetDiverged, UnsupportedFormat
 from agent_store.moving.names import log_called, shortened, why_not_key, why_not_log
 from agent_store.moving.source import pages
 from agent_store.reading import LARGEST_PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from agent_store._core import Entry, Head
     from agent_store.backends.backend import Backend
@@ -77,10 +77,18 @@ def compare(source: "Source", target: "Backend[Any, Any]", beginning: Beginning)
 
 def compare_entries(entries: "Iterable[Entry]", target: "Backend[Any, Any]", after: int, upto: int) -> None:
     """TargetDiverged unless these entries are those of the target from above one position to another."""
-    for ours, theirs in zip(entries, chain.from_iterable(pages(target, after, upto)), strict=True):
+    for ours, theirs in zip(entries, _of_target(target, after, upto), strict=True):
         if ours != theirs:
             raise TargetDiverged(
                 f"at position {theirs.position} the target has entry {theirs.seq} of "
                 f"{log_called(theirs.stream, theirs.writer)}, and there is to be entry {ours.seq} of "
                 f"{log_called(ours.stream, ours.writer)}"
             )
+
+
+def _of_target(target: "Backend[Any, Any]", after: int, upto: int) -> "Iterator[Entry]":
+    try:
+        yield from chain.from_iterable(pages(target, after, upto))
+    except StoreError as error:
+        error.add_note("this is in the target")
+        raise

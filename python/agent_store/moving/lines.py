@@ -84,30 +84,27 @@ def header_of(fields: dict[str, Any]) -> Header:
 
 
 def generation_of(fields: dict[str, Any]) -> tuple[str, int]:
-    """ValueError or TypeError for what is no generation."""
+    """ValueError for what is no generation."""
     _check_fields(fields, GENERATION)
-    key = fields["generation"]
-    check_name("generation", key)
+    key = _name(fields, "generation")
     if key.startswith(RESERVED):
         raise ValueError(f"generation {key!r}: names that begin with {RESERVED!r} are the store's own")
     return key, _number(fields, "value", 0)
 
 
 def entry_of(fields: dict[str, Any]) -> Entry:
-    """ValueError or TypeError for what is no entry."""
+    """ValueError for what is no entry."""
     _check_fields(fields, ENTRY)
-    stream, writer, prev_hash, payload = fields["stream"], fields["writer"], fields["prev_hash"], fields["payload"]
-    check_name("stream", stream)
-    check_name("writer", writer)
-    if not isinstance(payload, str):
-        raise TypeError(f"payload must be a str of base64, not {type(payload).__name__}")
+    prev_hash, payload = fields["prev_hash"], fields["payload"]
     try:
+        if not isinstance(payload, str):
+            raise ValueError("it must be a string")
         decoded = as_payload(a2b_base64(payload, strict_mode=True))
     except ValueError as error:
         raise ValueError(f"payload is no base64 of at most 512 MiB: {error}") from None
     return Entry(
-        stream,
-        writer,
+        _name(fields, "stream"),
+        _name(fields, "writer"),
         _number(fields, "seq", 1),
         None if prev_hash is None else _hash("prev_hash", prev_hash),
         _hash("content_hash", fields["content_hash"]),
@@ -117,7 +114,7 @@ def entry_of(fields: dict[str, Any]) -> Entry:
 
 
 def end_of(fields: dict[str, Any]) -> End:
-    """ValueError or TypeError for what is no end."""
+    """ValueError for what is no end."""
     _check_fields(fields, END)
     counts = (_number(fields, name, 0) for name in ("entries", "generations", "position"))
     return End(*counts, sha256=_hash("sha256", fields["sha256"]).hex())
@@ -131,6 +128,14 @@ def _check_fields(fields: dict[str, Any], names: frozenset[str]) -> None:
     if fields.keys() != names:
         wrong = ", ".join(sorted(map(repr, fields.keys() ^ names)))
         raise ValueError(f"its fields are not those of any line of an export: missing or not known are {wrong}")
+
+
+def _name(fields: dict[str, Any], what: str) -> str:
+    name: object = fields[what]
+    if not isinstance(name, str):
+        raise ValueError(f"{what} must be a string, not {name!r:.40}")  # noqa: TRY004 - of the file, not of the caller
+    check_name(what, name)
+    return name
 
 
 def _number(fields: dict[str, Any], name: str, least: int) -> int:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agent_store.errors import MalformedExport, UnsupportedFormat
+from agent_store.errors import MalformedExport, StoreError, UnsupportedFormat
 from agent_store.moving.lines import LONGEST, SHORT, end_of, entry_of, fields_of, generation_of, header_of
 from agent_store.moving.names import log_called, why_not_log
 from agent_store.reading import LARGEST_PAGE
@@ -48,24 +48,34 @@ class Reader:
                     raise ValueError(f"generation {key!r} is there twice")
                 self.generations[key] = value
                 self._ahead = self._fields()
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise self._malformed(error) from None
 
     def pages(self, entries: int, *, last: bool = False) -> "Iterator[list[Entry]]":
         """The next so many entries; with `last` the end must come after them, and nothing after that."""
         while entries:
-            page: list[Entry] = []
-            size = 0
-            while len(page) < min(entries, LARGEST_PAGE) and size < SIZE:
-                page.append(self._entry())
-                size += len(page[-1].payload)
-                if len(page) == 1:
-                    self.page_line = self._line
+            page, error = self._page(min(entries, LARGEST_PAGE))
             entries -= len(page)
-            yield page
+            if page:
+                yield page  # What is wrong in it comes before what is wrong with the line after it.
+            if error is not None:
+                raise error
             del page  # the next one takes its memory
         if last:
             self._end()
+
+    def _page(self, entries: int) -> "tuple[list[Entry], StoreError | None]":
+        page: list[Entry] = []
+        size = 0
+        while len(page) < entries and size < SIZE:
+            try:
+                page.append(self._entry())
+            except StoreError as error:
+                return page, error
+            size += len(page[-1].payload)
+            if len(page) == 1:
+                self.page_line = self._line
+        return page, None
 
     def _entry(self) -> "Entry":
         try:
@@ -75,7 +85,7 @@ class Reader:
                     f"the file ends after {self._entries:,} entries, and its first line says {self.header.position:,}"
                 )
             entry = entry_of(fields)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise self._malformed(error) from None
         self._entries += 1
         if (name := (entry.stream, entry.writer)) not in self._known:
@@ -97,14 +107,15 @@ class Reader:
             if self._file.readline(1):
                 self._line += 1
                 raise ValueError("there is more after the end")
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise self._malformed(error) from None
 
     def _next(self) -> dict[str, Any]:
         fields, self._ahead = self._ahead, None
         return self._fields() if fields is None else fields
 
-    def _fields(self, longest: int = LONGEST) -> dict[str, Any]:
+    def _fields(self, longest: int | None = None) -> dict[str, Any]:
+        longest = LONGEST if longest is None else longest
         line = self._file.readline(longest)
         if not isinstance(line, bytes):
             raise TypeError("the file must be opened to read bytes, not text")
@@ -117,7 +128,10 @@ class Reader:
         self._short = line if len(line) <= SHORT else b""  # The end, which is not counted, is short.
         if not self._short:
             self._digest.update(line)
-        text = line.decode()  # A decoding error is a ValueError.
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"it is no UTF-8: {error}") from None
         del line  # It may be large.
         return fields_of(text)
 
