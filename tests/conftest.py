@@ -14,6 +14,7 @@ import agent_store
 from postgres_server import Server, a_server, programs
 from proxy import Proxy
 from stores import KINDS, Place, Schema, a_file, a_lent_file, a_schema, without_differences
+from systems import skipped
 
 INSTALLED = Path(sysconfig.get_path("platlib")).resolve()
 SOURCE = Path(__file__).resolve().parent.parent / "python"
@@ -33,6 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
         found = Path(module.__file__ or "").resolve()
         if not found.is_relative_to(INSTALLED) or found.is_relative_to(SOURCE):
             raise pytest.UsageError(f"{found} is not of the installed wheel in {INSTALLED}: run `make test`")
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    return skipped(module_path, parent)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "Entry",
     "Findings",
     "Fingerprint",
+    "Follower",
     "Head",
     "Pages",
     "Sqlite",
@@ -113,6 +114,13 @@ class Fingerprint:
     def __getnewargs__(self) -> tuple[bytes]: ...
 
 @final
+class Follower:
+    def __new__(cls, position: int, heads: list[Head]) -> Self: ...
+    def rows(
+        self, entries: list[Entry], find: Callable[[str, str, int], tuple[int, bytes] | None]
+    ) -> tuple[list[tuple[str, str, bytes]], tuple[int, str] | None]: ...
+
+@final
 class Appended:
     def __new__(cls, count: int, seq: int, prev_hash: bytes | None, content_hash: bytes, position: int) -> Self: ...
     @property
@@ -209,6 +217,8 @@ class Sqlite:
     def kind(self) -> str: ...
     @property
     def owned(self) -> bool: ...
+    @property
+    def commits(self) -> bool: ...
     @property
     def exclusive(self) -> bool: ...
     def locks_refused(self) -> bool: ...
