@@ -169,7 +169,7 @@ DIVERGED: dict[str, tuple[Callable[[Store], object], str]] = {
     "another order": (lambda store: store.append_many([ROWS[1], ROWS[0]]), "at position 1 the target has entry 1 of"),
     "another order before the end": (
         lambda store: store.append_many([ROWS[1], ROWS[0], *ROWS[2:300]]),
-        "at position 1 the target has entry 1 of the log of stream 's1', writer 'w1', and there is to be entry 1 of",
+        "at position 1 the target has entry 1 of the log of stream 's1', writer 'w1', and to come there is entry 1",
     ),
     "a generation that is higher": (lambda store: store.generation("g").set(8), "stands at 8, and is to be 7"),
     "a generation of its own": (lambda store: store.generation("own").bump(), "stands at 1, and is to be 0"),

@@ -34,16 +34,20 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, out: Output) -> int:
     """Import, and print what is there now."""
     import agent_store
+    from agent_store import errors
 
+    name = "standard input" if options.file == "-" else options.file
     with _opened(options.file) as file, open_to_write(options) as store:
         before = store.position()
         with bar("importing", "entries") as show:
             try:
                 verdict = agent_store.import_(store, file, progress=show.part if show else None)
+            except errors.MalformedExport as error:
+                raise Problem(f"{name}, {error}", "nothing was imported") from error
             except OSError as error:
                 if error.filename is not None:
                     raise
-                raise Problem(f"{options.file} could not be read: {error.strerror}") from error
+                raise Problem(f"{name} could not be read: {error.strerror}") from error
         imported = store.position() - before
     print_verdict(store.target, verdict, out, imported=imported)
     return 0 if verdict.holds else 1
