@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import cells_connection
+import cells_postgres
 import cells_processes
 import cells_threads
 from beside import BESIDE, a_copy
@@ -75,7 +77,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return folder
 
 
-@pytest.mark.parametrize("cell", [*CELLS, *cells_threads.CELLS, *cells_processes.CELLS], ids=lambda cell: cell.name)
+EVERY = (*CELLS, *cells_threads.CELLS, *cells_processes.CELLS, *cells_connection.CELLS, *cells_postgres.CELLS)
+
+
+@pytest.mark.parametrize("cell", EVERY, ids=lambda cell: cell.name)
 def test_cell(
     cell: Cell, benchmark: BenchmarkFixture, folders: Callable[[str], Path], table: Callable[[Row], None], sync: float
 ) -> None:

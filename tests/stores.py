@@ -13,6 +13,8 @@ import psycopg
 import pytest
 
 import agent_store
+import tampering
+import tampering_postgres
 from agent_store import Store
 from postgres_server import url_of
 
@@ -42,6 +44,10 @@ DIFFERENCES = {
         ("postgres", "psycopg"),
         "SQLite's own statements, pragmas, functions, and the view for programs of the Rust crate.",
     ),
+    "of a server": Difference(("file", "memory", "connection"), "What only PostgreSQL has."),
+    "of types": Difference(
+        ("postgres", "psycopg"), "A column there has a type, and holds nothing else whoever writes it."
+    ),
     "of native SQLite": Difference(
         ("connection", "postgres", "psycopg"), "A file, and the library that this package brings to read and write it."
     ),
@@ -61,6 +67,10 @@ class Place:
         """A statement, written with `?` or `:name` and our tables' bare names, as this database has it."""
         return statement
 
+    def damage(self, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> None:
+        """Run `sql` on it, while no store is open there, with nothing to hinder it: `tampering.damage`."""
+        raise NotImplementedError
+
 
 class File(Place):
     def __init__(self, kind: str, path: Path) -> None:
@@ -69,6 +79,9 @@ class File(Place):
 
     def open(self, **options: Any) -> Store:
         return agent_store.open(":memory:" if self.kind == "memory" else self.path, **options)
+
+    def damage(self, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> None:
+        tampering.damage(self.path, sql, guards=guards, loose=tampering.LOOSE if loose else None, detach=detach)
 
 
 class Lent(File):
@@ -97,6 +110,7 @@ class Schema(Place):
         super().__init__(kind)
         self.name = f"t{os.getpid()}_{next(_number)}"
         self.own = f"{self.name}_own"
+        self.admin = server
         self.server = url_of(server, options=f"-csearch_path={self.own}", application_name=self.name)
         self.url = url_of(self.server, schema=self.name)
         self.connections: list[psycopg.Connection] = []
@@ -111,10 +125,20 @@ class Schema(Place):
         self.connections.append(connection)
         return connection
 
+    def run(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """As the superuser, on a connection that nobody else has."""
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            cursor = connection.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
     def open(self, **options: Any) -> Store:
         if self.kind == "postgres":
             return agent_store.open(self.url, **options)
         return agent_store.open(self.connect(), schema=self.name, **options)
+
+    def damage(self, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> None:
+        assert not detach
+        tampering_postgres.damage(self.admin, self.name, self.own, sql, guards=guards)
 
 
 @contextmanager
@@ -136,17 +160,15 @@ def a_lent_file(path: Path) -> Iterator[Lent]:
 def a_schema(kind: str, server: str) -> Iterator[Schema]:
     """It and what is in it are dropped at the end, whatever holds it still."""
     place = Schema(kind, server)
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE SCHEMA {place.own}")
-        try:
-            yield place
-        finally:
-            for connection in place.connections:
-                connection.close()
-            admin.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s", [place.name]
-            )
-            admin.execute(f"DROP SCHEMA IF EXISTS {place.name}, {place.own} CASCADE")
+    place.run(f"CREATE SCHEMA {place.own}")
+    try:
+        yield place
+    finally:
+        for connection in place.connections:
+            connection.close()
+        end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s"
+        place.run(end, place.name)
+        place.run(f"DROP SCHEMA IF EXISTS {place.name}, {place.own} CASCADE")
 
 
 def without_differences(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent_store import Store
 
 LOGS = (("room", "ada"), ("room", "bob"), ("hall", "cat"))
 """Their ids are 1, 2 and 3, and they take turns: entry `seq` of log `id` stands at position 3 * (seq - 1) + id."""
@@ -26,15 +29,19 @@ def position(log: int, seq: int) -> int:
     return len(LOGS) * (seq - 1) + log
 
 
-def build(path: Path) -> None:
+def fill(store: "Store") -> None:
     """Three logs of twenty entries, and two generations."""
+    numbered = list(enumerate(LOGS, 1))
+    store.append_many([(s, w, payload(log, seq)) for seq in range(1, ENTRIES + 1) for log, (s, w) in numbered])
+    store.generation("report").set(7)
+    store.generation("other").set(9)
+
+
+def build(path: Path) -> None:
     import agent_store  # Not for the process that does the damage.
 
     with agent_store.open(path, durability="normal") as store:
-        numbered = list(enumerate(LOGS, 1))
-        store.append_many([(s, w, payload(log, seq)) for seq in range(1, ENTRIES + 1) for log, (s, w) in numbered])
-        store.generation("report").set(7)
-        store.generation("other").set(9)
+        fill(store)
 
 
 def forged_hash(log: int, seq: int, forged: bytes) -> bytes:

@@ -80,7 +80,7 @@ def _a_server(postgres: str) -> None:
 
 
 # Where each step goes to a server and back, fewer examples.
-FEWER = hypothesis.settings(max_examples=max(hypothesis.settings.default.max_examples // 4, 1))
+FEWER = hypothesis.settings(max_examples=max(hypothesis.settings().max_examples // 4, 1))
 
 TestInMemory = InMemory.TestCase
 TestOnAFile = OnAFile.TestCase

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+import cells_connection
+import cells_postgres
 import cells_processes
 import cells_threads
 from cells import BYTES_AT_MOST, CELLS, Cell, bytes_on_disk
 from pairs import FREE_SYNC, Times, measure, on_cores, sync_time
 
-EVERY = (*CELLS, *cells_threads.CELLS, *cells_processes.CELLS)
+EVERY = (*CELLS, *cells_threads.CELLS, *cells_processes.CELLS, *cells_connection.CELLS, *cells_postgres.CELLS)
 PART = 0.7
 ROWS = 20_000
 ROUNDS = 4

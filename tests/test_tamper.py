@@ -1,167 +1,22 @@
-"""Whatever is changed in a file behind the store's back, `verify` says what and where."""
+"""Whatever is changed in a store behind its back, `verify` says what and where."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
-import agent_store
 from agent_store import Store, Verdict
-from agent_store.errors import ChainBroken, MalformedRow, StoreError
-from tampering import LOGS, LOOSE, build, damage, forged_hash, payload
+from stores import Place, Schema
+from tamper_cases import CASES, ON_POSTGRES, Case
+from tampering import LOGS, fill
 
-pytestmark = pytest.mark.timeout(20)
-
-ADA, BOB, CAT = 1, 2, 3
-SET_7 = "UPDATE _agent_store_entries SET {} WHERE log = 2 AND seq = 7"
-DELETE = "DELETE FROM _agent_store_entries WHERE log = 2 AND seq "
-FORGED = payload(BOB, 7).replace(b"room", b"ROOM")
-MAX = 2**63 - 1
+pytestmark = [pytest.mark.timeout(20), pytest.mark.differs("no second opening")]
 
 
-def swap(column: str, one: str, other: str, spare: str = "-1000") -> str:
-    """Exchange a column's values of two rows, by way of one that no row has."""
-    return f"""CREATE TEMP TABLE was AS SELECT position AS p, {column} AS v FROM _agent_store_entries
-            WHERE ({one}) OR ({other}) ORDER BY p;
-        UPDATE _agent_store_entries SET {column} = {spare} WHERE position = (SELECT min(p) FROM was);
-        UPDATE _agent_store_entries SET {column} = (SELECT v FROM was ORDER BY p LIMIT 1)
-            WHERE position = (SELECT max(p) FROM was);
-        UPDATE _agent_store_entries SET {column} = (SELECT v FROM was ORDER BY p DESC LIMIT 1)
-            WHERE {column} = {spare};"""
-
-
-def redo(kind: str, name: str, old: str, new: str) -> str:
-    """Make an object of the schema say something else."""
-    return f"UPDATE sqlite_schema SET sql = replace(sql, '{old}', '{new}') WHERE type = '{kind}' AND name = '{name}'"
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    sql: str | Callable[[], str]
-    breaks: Sequence[tuple[str, int | None, int | None]]
-    """Kind, log and seq of every break, in the order in which they are told."""
-    raised: type[StoreError] | None = None
-    """By the verification of the log of the first break alone, or of `log`, at `seq`."""
-    log: int | None = None
-    seq: int | None = None
-    position: int | None = None
-    hold: int | None = None
-    """How many entries still do."""
-    guards: bool = True
-    loose: bool = False
-    detach: str = ""
-
-
-def store_wide(name: str, kind: str, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> Case:
-    return Case(name, sql, [(kind, None, None)], guards=guards, loose=loose, detach=detach)
-
-
-def schema(name: str, sql: str) -> Case:
-    return store_wide(name, "schema", sql, guards=False)
-
-
-HASHES = [("hash", BOB, 7), ("hash", BOB, 8)]
-CASES = [
-    Case("payload", SET_7.format("payload = x'00'"), [("hash", BOB, 7)], ChainBroken, position=20,
-         hold=59),
-    Case("payload emptied", SET_7.format("payload = x''"), [("hash", BOB, 7)], ChainBroken),
-    Case("one bit", lambda: SET_7.format(f"payload = x'{FORGED.hex()}'"), [("hash", BOB, 7)], ChainBroken),
-    Case("hash", SET_7.format("content_hash = zeroblob(32)"), HASHES, ChainBroken),
-    Case("hash of the newest", "UPDATE _agent_store_entries SET content_hash = zeroblob(32) WHERE position = 60",
-         [("hash", CAT, 20)], ChainBroken),
-    Case("hash of the first", "UPDATE _agent_store_entries SET content_hash = zeroblob(32) WHERE position = 1",
-         [("hash", ADA, 1), ("hash", ADA, 2)], ChainBroken),
-    Case("payload and its hash",
-         lambda: SET_7.format(f"payload = x'{FORGED.hex()}', content_hash = x'{forged_hash(BOB, 7, FORGED).hex()}'"),
-         [("hash", BOB, 8)], ChainBroken),
-    Case("payloads swapped", swap("payload", "position = 20", "position = 35", "x'ff'"),
-         [("hash", BOB, 7), ("hash", BOB, 12)], ChainBroken),
-    Case("payloads swapped between logs", swap("payload", "position = 20", "position = 21", "x'ff'"),
-         [("hash", BOB, 7), ("hash", CAT, 7)], ChainBroken),
-    Case("rows of two logs exchanged", swap("log", "position = 20", "position = 21", "1000"),
-         [("hash", CAT, 7), ("hash", BOB, 7), ("hash", BOB, 8), ("hash", CAT, 8)], ChainBroken),
-    Case("middle row deleted", DELETE + "= 7", [("gap", BOB, 7)], ChainBroken, hold=58),
-    Case("middle rows deleted", DELETE + "BETWEEN 7 AND 9", [("gap", BOB, 7)], ChainBroken),
-    Case("rows deleted in two places", DELETE + "IN (7, 12)", [("gap", BOB, 7), ("gap", BOB, 12)], ChainBroken),
-    Case("rows of two logs deleted", "DELETE FROM _agent_store_entries WHERE position IN (20, 21)",
-         [("gap", BOB, 7), ("gap", CAT, 7)], ChainBroken),
-    Case("first row deleted", DELETE + "= 1", [("gap", BOB, 1)], ChainBroken),
-    Case("newest row of a log deleted", DELETE + "= 20", [("gap", None, None)], position=59),
-    Case("a middle row and the newest deleted", DELETE + "IN (7, 20)", [("gap", BOB, 7), ("gap", None, None)],
-         ChainBroken),
-    Case("newest rows of a log deleted", DELETE + ">= 18", [("gap", None, None)] * 3, position=53),
-    Case("log row deleted", "DELETE FROM _agent_store_logs WHERE id = 2", [("orphan", None, 1)], position=2,
-         hold=40),
-    Case("log without entries", "INSERT INTO _agent_store_logs VALUES (4, 'room', 'new')", [("gap", 4, 1)],
-         ChainBroken),
-    Case("positions swapped", swap("position", "position = 20", "position = 23"), [("order", BOB, 8)], ChainBroken,
-         hold=59),
-    Case("payload of text", SET_7.format("payload = 'text'"), [("malformed", BOB, 7)], MalformedRow, loose=True),
-    Case("payload NULL", SET_7.format("payload = NULL"), [("malformed", BOB, 7)], MalformedRow, loose=True),
-    Case("payload a number", SET_7.format("payload = 5"), [("malformed", BOB, 7)], MalformedRow, loose=True),
-    Case("hash of text", SET_7.format("content_hash = 'text'"), [("malformed", BOB, 7), ("link", BOB, 8)],
-         MalformedRow, loose=True),
-    Case("hash of 31 bytes", SET_7.format("content_hash = substr(content_hash, 1, 31)"),
-         [("malformed", BOB, 7), ("link", BOB, 8)], MalformedRow),
-    Case("seq negative", SET_7.format("seq = -7"), [("malformed", BOB, -7), ("gap", BOB, 7)], MalformedRow),
-    Case("seq zero", SET_7.format("seq = 0"), [("malformed", BOB, 0), ("gap", BOB, 7)], MalformedRow),
-    Case("seq least", SET_7.format(f"seq = -{MAX} - 1"), [("malformed", BOB, -MAX - 1), ("gap", BOB, 7)], MalformedRow),
-    Case("position negative", SET_7.format("position = -20"), [("malformed", BOB, 7), ("gap", None, None)],
-         MalformedRow),
-    Case("position zero", SET_7.format("position = 0"), [("malformed", BOB, 7), ("gap", None, None)], MalformedRow),
-    Case("position least", SET_7.format(f"position = -{MAX} - 1"), [("malformed", BOB, 7), ("gap", None, None)],
-         MalformedRow),
-    Case("seq zero before the first", "DELETE FROM _agent_store_entries WHERE position = 4;"
-         "UPDATE _agent_store_entries SET position = 4 WHERE position = 1;"
-         "UPDATE _agent_store_entries SET position = 1, log = 1, seq = 0 WHERE position = 3",
-         [("malformed", ADA, 0), ("gap", CAT, 1), ("gap", ADA, 2)], MalformedRow),
-    Case("seq negative before a gap", f"{DELETE} BETWEEN 1 AND 6; {DELETE} = 8; " + SET_7.format("seq = -7"),
-         [("malformed", BOB, -7), ("gap", BOB, 1)], MalformedRow),
-    Case("seq great", SET_7.format("seq = 100000"), [("gap", BOB, 21), ("gap", BOB, 7)], ChainBroken, seq=7),
-    Case("seq huge", SET_7.format(f"seq = {MAX}"), [("gap", BOB, 21), ("gap", BOB, 7)], ChainBroken, seq=7),
-    Case("position great", "UPDATE _agent_store_entries SET position = 1000000 WHERE position = 60",
-         [("gap", None, None)], position=60),
-    Case("position huge", f"UPDATE _agent_store_entries SET position = {2**62} WHERE position = 60",
-         [("gap", None, None)], position=60),
-    Case("position greatest", f"UPDATE _agent_store_entries SET position = {MAX} WHERE position = 60",
-         [("gap", None, None)], position=60),
-    Case("row moved to another log", "UPDATE _agent_store_entries SET log = 1, seq = 21 WHERE position = 59",
-         [("hash", ADA, 21)], ChainBroken),
-    Case("row moved to no log", SET_7.format("log = 9"), [("orphan", None, 7), ("gap", None, 1), ("gap", BOB, 7)],
-         ChainBroken, log=BOB, position=20),
-    Case("seq of text", SET_7.format("seq = 'x'"), [("malformed", BOB, None), ("gap", BOB, 7)], loose=True),
-    Case("seq a fraction", SET_7.format("seq = 6.5"), [("malformed", BOB, None), ("gap", BOB, 7)], loose=True),
-    store_wide("stream in the index another", "index", "UPDATE _agent_store_logs SET stream = 'x' WHERE id = 2",
-               detach="_agent_store_logs"),
-    store_wide("key in the index another", "index", "UPDATE _agent_store_meta SET key = 'x' WHERE key = 'report'",
-               detach="_agent_store_meta"),
-    schema("trigger missing", "DROP TRIGGER _agent_store_entries_delete"),
-    schema("trigger foreign", "CREATE TRIGGER evil AFTER INSERT ON _agent_store_entries BEGIN SELECT 1; END"),
-    schema("trigger before writes to the view",
-           "CREATE TRIGGER evil INSTEAD OF INSERT ON _agent_store_log BEGIN SELECT 1; END"),
-    schema("trigger altered", redo("trigger", "_agent_store_entries_delete", "BEFORE DELETE", "AFTER DELETE")),
-    schema("view altered", redo("view", "_agent_store_log", "entries.payload", "x''''")),
-    schema("view missing its guards", redo("trigger", "_agent_store_log_insert", "65400", "65401")),
-    schema("index foreign", "CREATE INDEX evil ON _agent_store_entries (seq)"),
-    schema("column added", "ALTER TABLE _agent_store_entries ADD COLUMN more TEXT"),
-    schema("table with our prefix", "CREATE TABLE _agent_store_more (x)"),
-    schema("CHECK removed", redo("table", "_agent_store_entries", "CHECK (seq > 0)", "")),
-    schema("STRICT removed", redo("table", "_agent_store_logs", "STRICT", "")),
-    store_wide("id missing", "schema", "DELETE FROM _agent_store_meta WHERE key = '_agent_store.id'"),
-    store_wide("generation negative", "malformed", "UPDATE _agent_store_meta SET ival = -1 WHERE key = 'report'"),
-    store_wide("generation of text", "malformed", "UPDATE _agent_store_meta SET ival = 'x' WHERE key = 'report'"),
-    store_wide("generation a fraction", "malformed", "UPDATE _agent_store_meta SET ival = 1.5 WHERE key = 'report'"),
-    store_wide("key a blob", "malformed", "UPDATE _agent_store_meta SET key = x'00' WHERE key = 'report'"),
-]  # fmt: skip
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    build(tmp_path / "app.db")
-    return tmp_path / "app.db"
+def marked(case: Case) -> ParameterSet:
+    """With a mark where it cannot be on every kind."""
+    never = case.postgres is not None and case.postgres.startswith("of ")
+    return pytest.param(case, marks=[pytest.mark.differs(case.postgres)] if never else [], id=case.name)
 
 
 def verify(store: Store, seconds: float = 5) -> Verdict:
@@ -181,11 +36,27 @@ def names(log: int | None) -> tuple[str | None, str | None]:
     return ("room", "new") if log == 4 else LOGS[log - 1]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_found(path: Path, case: Case) -> None:
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
+def test_found(place: Place, case: Case) -> None:
     sql = case.sql if isinstance(case.sql, str) else case.sql()
-    damage(path, sql, guards=case.guards, loose=LOOSE if case.loose else None, detach=case.detach)
-    with agent_store.open(path, read_only=True) as store:
+    if case.postgres is not None and isinstance(place, Schema):
+        sql = case.postgres
+    find(place, case, sql)
+
+
+@pytest.mark.differs("of a server")
+@pytest.mark.parametrize("case", ON_POSTGRES, ids=lambda case: case.name)
+def test_found_on_a_server(place: Place, case: Case) -> None:
+    assert isinstance(case.sql, str)
+    find(place, case, case.sql)
+
+
+def find(place: Place, case: Case, sql: str) -> None:
+    with place.open() as store:
+        fill(store)
+    place.damage(sql, guards=case.guards, loose=case.loose, detach=case.detach)
+    options = {"read_only": True} if place.kind in {"file", "postgres"} else {}
+    with place.open(**options) as store:
         verdict = verify(store)
         told = [(found.kind, found.stream, found.writer, found.seq) for found in verdict.breaks]
         assert told == [(kind, *names(log), seq) for kind, log, seq in case.breaks]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from agent_store._core import Appended, Entry, Findings, Head
-from agent_store.backends.common import generations, heads
+from agent_store.backends.common import generations, heads, verifying
 from agent_store.backends.common.reading import Reading, Select
 from agent_store.backends.dbapi import appending, facts, foreign, layout, writing
 from agent_store.backends.dbapi.errors import translated
 from agent_store.backends.dbapi.session import Session
+from agent_store.backends.dbapi.source import Source
 from agent_store.backends.dbapi.transaction import Transaction
 from agent_store.backends.dbapi.turn import Turn
 from agent_store.errors import BackendError, ForkedStore, StoreClosed
@@ -143,7 +144,13 @@ class Dbapi:
         return self._read(tx, lambda: heads.position(self._session))
 
     def verify(self, progress: Progress | None = None, tx: Transaction | None = None) -> Findings:
-        raise NotImplementedError
+        return verifying.whole(self._source(tx), progress)
+
+    def _source(self, tx: Transaction | None) -> Source:
+        def read(work: Callable[[], Result]) -> Result:
+            return self._read(tx, work)
+
+        return Source(self._session, read)
 
     def verify_log(
         self,
@@ -154,7 +161,7 @@ class Dbapi:
         progress: Progress | None = None,
         tx: Transaction | None = None,
     ) -> Findings:
-        raise NotImplementedError
+        return verifying.one_log(self._source(tx), stream, writer, since, contains, progress)
 
     def backup(self, path: str, progress: Progress | None = None) -> Findings:  # noqa: ARG002
         raise BackendError(

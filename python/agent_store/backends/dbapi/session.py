@@ -41,6 +41,10 @@ class Session:
         # Not connection.execute(), which a subclass may have made its own.
         return sqlite3.Cursor(self.connection).execute(sql, unadapted(params))
 
+    def cursor(self, statement: str, *params: object) -> sqlite3.Cursor:
+        """The rows of a statement that gives no text, to be read and then closed."""
+        return self.run(self._statements[statement][0], params)
+
     def fetch(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
         sql, text = self._statements[statement]
         rows = self.run(sql, params).fetchall()
@@ -115,7 +119,8 @@ class Session:
         try:
             yield
         finally:
-            self.run("COMMIT")  # Of nothing: it was all read.
+            # COMMIT would say again of a page that it cannot be read.
+            self.run("ROLLBACK")
 
 
 def is_adapting() -> bool:

@@ -169,7 +169,7 @@ class Database(abc.ABC):
     ) -> Findings:
         """One log; ChainBroken where `since` or `contains` is not in it."""
         with self.reader(tx) as reader:
-            return verifying.log(reader, stream, writer, since, contains, progress)
+            return verifying.log(reader, self.statements, (stream, writer), since, contains, progress)
 
     def backup(self, path: str, progress: Progress | None = None) -> Findings:  # noqa: ARG002
         """Not here."""

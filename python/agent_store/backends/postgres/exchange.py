@@ -65,9 +65,8 @@ def _flush(pgconn: "PGconn") -> "PQGen[None]":
             pgconn.consume_input()
 
 
-def get(pgconn: "PGconn") -> "PQGen[list[bytes]]":
-    """Some pieces of a COPY; none at its end."""
-    pieces: list[bytes] = []
+def get(pgconn: "PGconn", pieces: list[bytes]) -> "PQGen[bool]":
+    """Some pieces of a COPY; False at its end."""
     size = 0
     while size < GATHERED:
         count, data = pgconn.get_copy_data(1)
@@ -75,10 +74,10 @@ def get(pgconn: "PGconn") -> "PQGen[list[bytes]]":
             pieces.append(bytes(data))
             size += count
         elif count < 0:
-            break
+            return False
         elif pieces:
             break
         else:
             yield Wait.R
             pgconn.consume_input()
-    return pieces
+    return True

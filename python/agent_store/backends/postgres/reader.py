@@ -6,9 +6,10 @@ from typing import Any
 
 from agent_store.backends.common.session import Before, Range, Row
 from agent_store.backends.postgres import failures
-from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statements
+from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statement, Statements
 from agent_store.backends.postgres.turn import roll_back
 from agent_store.backends.postgres.wire import Call, Rows, Trouble, Wire
+from agent_store.errors import TransactionConflict
 
 HASH = 32
 
@@ -19,6 +20,7 @@ class Reader:
     def __init__(self, wire: Wire, statements: Statements, oid: int, *, may_forget: bool, joins: bool) -> None:
         self.wire = wire
         self._statements = statements
+        self.schema = statements.schema
         self._oid = oid
         self._may_forget = may_forget
         self._joins = joins
@@ -114,3 +116,19 @@ class Reader:
             yield
         finally:
             roll_back(self.wire)
+
+    def copy(self, statement: Statement) -> Iterator[list[bytes]]:
+        """The pieces that a COPY gives."""
+        if self._before:
+            self.run()
+        try:
+            yield from self.wire.copy_out(statement)
+        except Trouble as trouble:
+            raise failures.error(trouble, self._statements.schema, "the read failed") from None
+
+    def begin_anew(self) -> None:
+        """A new snapshot, after an error has ended this one; what is in entries was there before."""
+        if self._joins:
+            raise TransactionConflict("the error has ended the transaction of this connection: roll it back")
+        roll_back(self.wire)
+        self._before = [(BEGIN_READING, ())]

@@ -1,14 +1,188 @@
-"""Verification: not yet."""
+"""Verification: what the server gives by COPY goes through the one checker, in one snapshot and flat memory."""
 
-from typing import Any
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from agent_store._core import Findings
-from agent_store.errors import BackendError
+from agent_store._core import Checker, Findings, Head
+from agent_store.backends.postgres import catalog
+from agent_store.backends.postgres.reader import Reader
+from agent_store.backends.postgres.statements import Statement, Statements
+from agent_store.errors import BackendError, ChainBroken, CorruptDatabase, StoreError
+
+Progress = Callable[[int, int], object] | None
+
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
+MOST = 200_000  # rows of one COPY
+LEAST = 512  # and of the first, as nothing is known of them yet
+HELD = 16 << 20  # bytes of rows that wait for an answer, before it is asked for
+ASKED = 4_096  # entries looked up by one statement
+EVERY = 0.05  # seconds between two calls of progress
 
 
-def whole(reader: Any, statements: Any, progress: Any) -> Findings:
-    raise BackendError("not yet")
+def whole(reader: Reader, statements: Statements, progress: Progress) -> Findings:
+    """Of everything, as of the newest position when it begins."""
+    checker = Checker(1)
+    with reader.snapshot():
+        altered = catalog.compare(reader, checker)
+        try:
+            last, logs = reader.fetch("extent")[0]
+            _Feed(reader, statements, checker, _Told(progress, last)).positions(last)
+            checker.finish(last)
+            _beside(reader, checker)
+        except (BackendError, CorruptDatabase) as error:
+            if not altered or reader.wire.lost:
+                raise
+            checker.report("schema", None, None, None, f"the tables cannot be looked through as they are: {error}")
+            logs = 0
+            reader.begin_anew()
+        broken = checker.broken
+        names = {} if not broken else reader.names(broken)
+    return checker.findings(logs, names)
 
 
-def log(reader: Any, stream: str, writer: str, since: Any, contains: Any, progress: Any) -> Findings:
-    raise BackendError("not yet")
+def _beside(reader: Reader, checker: Checker) -> None:
+    """What the entries by themselves do not show."""
+    for (log,) in reader.fetch("empty_logs"):
+        checker.report_empty(log)
+    for orphan in reader.fetch("orphans"):
+        checker.report_orphans(*orphan)
+    for (log,) in reader.fetch("odd_logs"):
+        detail = f"the id of a log is {log}, below 1" if log < 1 else f"stream or writer of log {log} is not text"
+        checker.report("malformed", log, None, None, detail)
+    for key, value in reader.fetch("odd_counters"):
+        held = "nothing" if value is None else value
+        detail = f"generation {key!r} holds {held}, not an integer from 0 to 2^63 - 1"
+        if key.startswith("_agent_store."):
+            detail = f"the key {key!r} with {held} is not of this format"
+        checker.report("malformed", None, None, None, detail)
+
+
+def log(
+    reader: Reader,
+    statements: Statements,
+    name: tuple[str, str],
+    since: Head | None,
+    contains: Head | None,
+    progress: Progress,
+) -> Findings:
+    """Of one log, up to its present head; nothing up to `since` but its own hash."""
+    checker = Checker(None)
+    with reader.snapshot():
+        rows = reader.fetch("heads_of_log", *name)
+        log_id, _, _, seq, content_hash, _ = rows[0] if rows else (None,) * 6
+        for head, role in ((since, "since"), (contains, "contains")):
+            if head is not None:
+                _check_in_place(reader, log_id, head, role)
+        if log_id is None:
+            return checker.findings(0, {})
+        if seq is None:
+            checker.report_empty(log_id)
+            return checker.findings(0, {log_id: name})
+        after = LOWEST if since is None else since.seq
+        _Feed(reader, statements, checker, _Told(progress, seq - max(after, 0))).seqs(log_id, after, seq)
+    head_now = (seq, content_hash) if len(content_hash or b"") == 32 else None  # noqa: PLR2004 - of a hash
+    return checker.findings(1, {log_id: name}, head_now)
+
+
+def _check_in_place(reader: Reader, log_id: int | None, head: Head, role: str) -> None:
+    found = [] if log_id is None else reader.fetch("log_page", log_id, head.seq - 1, head.seq)
+    if found and found[0][3] == head.content_hash:
+        return
+    what = "another entry stands there" if found else "the log has no such entry"
+    raise ChainBroken(head.stream, head.writer, head.seq, f"the head given as {role} is not in the log: {what}")
+
+
+@dataclass
+class _Told:
+    progress: Progress
+    total: int
+    last: float = 0.0
+
+    def done(self, count: int) -> None:
+        if self.progress is not None and time.monotonic() - self.last >= EVERY:
+            self.progress(min(count, self.total), self.total)
+            self.last = time.monotonic()
+
+    def end(self) -> None:
+        if self.progress is not None:
+            self.progress(self.total, self.total)
+
+
+@dataclass
+class _Feed:
+    reader: Reader
+    statements: Statements
+    checker: Checker
+    told: _Told
+
+    def positions(self, last: int) -> None:
+        """All up to `last`, also what stands below 1."""
+        self._run(last, "copy_positions", "store_all", (), first=0)
+
+    def seqs(self, log_id: int, after: int, last: int) -> None:
+        """Of one log."""
+        self._run(last, "copy_log", "log_page", (log_id,), first=after if after > LOWEST else 0, lowest=after)
+
+    def _run(
+        self, last: int, copy: str, page: str, params: tuple[int, ...], *, first: int, lowest: int = LOWEST
+    ) -> None:
+        chunk = LEAST
+        after, upto = lowest, min(first + chunk, last)
+        skip = LEAST
+        while True:
+            fed = self.checker.entries
+            try:
+                if self.reader.wire.in_pipeline:
+                    self._pages(page, (*params, after, upto))
+                else:
+                    chunk = min(4 * chunk, MOST) if self._copy(copy, params, after, upto) else max(chunk // 4, LEAST)
+            except CorruptDatabase as error:
+                if copy != "copy_positions":
+                    raise
+                # As positions follow on, so far it came; what comes next cannot be read, and the rest is looked at.
+                reached = max(after, 0) + self.checker.entries - fed
+                skip = skip * 2 if reached == max(after, 0) else LEAST
+                upto = min(reached + skip, last)
+                self.checker.unreadable(reached + 1, upto, str(error))
+                self.reader.begin_anew()
+            self._answer()
+            self.told.done(self.checker.entries)
+            if upto >= last:
+                break
+            after, upto = upto, min(upto + chunk, last)
+        self.told.end()
+
+    def _copy(self, name: str, params: tuple[int, ...], after: int, upto: int) -> bool:
+        """True where so little had to wait for an answer that the next may be larger."""
+        numbers = dict(zip(("log",), params, strict=False), after=after, upto=upto)
+        text = self.statements.script(name)
+        for key, number in numbers.items():
+            text = text.replace(f"{{{key}}}", f"({number})" if number > LOWEST else "(-9223372036854775807 - 1)")
+        try:
+            for pieces in self.reader.copy(Statement(text)):
+                self.checker.copy(pieces)
+                self.told.done(self.checker.entries)
+            small = self.checker.held < HELD // 4
+        except BaseException:
+            with contextlib.suppress(StoreError):
+                self.checker.end_copy()
+            raise
+        self.checker.end_copy()
+        return small
+
+    def _answer(self) -> None:
+        while waiting := self.checker.waiting:
+            found = []
+            for start in range(0, len(waiting), ASKED):
+                found += self.reader.before(waiting[start : start + ASKED])
+            self.checker.answer(found)
+
+    def _pages(self, name: str, params: tuple[int, ...]) -> None:
+        *fixed, after, upto = params
+        while rows := self.reader.fetch(name, *fixed, after, upto):
+            self.checker.rows(rows)
+            after = rows[-1][0 if name == "store_all" else 2]
+            if self.checker.held > HELD:
+                self._answer()

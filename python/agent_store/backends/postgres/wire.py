@@ -232,20 +232,28 @@ class Wire:
                 self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
                 if results[-1].status == exchange.COPY_OUT:
                     results.pop()
-                    try:
-                        while pieces := self.connection.wait(exchange.get(pgconn)):
-                            yield pieces
-                    except GeneratorExit:
-                        while self.connection.wait(exchange.get(pgconn)):
-                            pass
-                        self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
-                        raise
-                    self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
+                    yield from self._pieces(results)
             except psycopg.Error as error:
                 if all(result.status == OK for result in results):
                     raise self._lost(error, [], sent=True) from None
         if results and results[0].status != OK:
             raise self._refused(results[0], [])
+
+    def _pieces(self, results: "list[PGresult]") -> "Iterator[list[bytes]]":
+        pgconn = self.connection.pgconn
+        more = True
+        try:
+            while more:
+                pieces: list[bytes] = []
+                more = self.connection.wait(exchange.get(pgconn, pieces))
+                if pieces:
+                    yield pieces
+        finally:
+            # Whoever leaves early leaves the connection at the end of the COPY.
+            while more and not self.lost:
+                more = self.connection.wait(exchange.get(pgconn, []))
+            if not self.lost:
+                self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
 
 
 def _words(error: psycopg.Error) -> str:

@@ -1,0 +1,172 @@
+"""Verifying: the rows of a database go into the one checker, in Rust, and what only the database can tell beside them.
+
+A source gives control back between its reads, so that Ctrl-C is heard and progress told: then nothing of its own is
+open on the connection, and `progress` may call the store.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from time import monotonic
+from typing import Protocol
+
+from agent_store._core import Checker, Findings, Head
+from agent_store.backends.common.heads import Listed
+from agent_store.backends.common.session import Before
+from agent_store.backends.common.shape import is_hash
+from agent_store.errors import BackendError, ChainBroken, MalformedRow
+
+Progress = Callable[[int, int], object]
+Feeding = Generator[tuple[int, bool], None, None]
+"""Yields how many rows are done (of a whole store: the position reached), and whether `before` can be asked now."""
+
+HELD = 4 << 20  # bytes of rows that wait for an answer before it is asked for
+INTERVAL = 0.05  # seconds between two calls of `progress`
+
+
+class Source(Protocol):
+    """What one verification reads from."""
+
+    def bounds(self, checker: Checker) -> int:
+        """The newest position: what comes after it is not looked at."""
+
+    def check_schema(self, checker: Checker) -> bool:
+        """Report tables, indexes and guards that are not as we made them; True where there are any."""
+
+    def audit(self, checker: Checker) -> Generator[None, None, int]:
+        """Report what the rows do not show: indexes, logs without entries, orphans, counters. The number of logs."""
+
+    def whole(self, checker: Checker, upto: int) -> Feeding:
+        """Feed what is there of positions 1 to `upto`, in order."""
+
+    def below_one(self, checker: Checker) -> Feeding:
+        """Feed what is there of positions that no store gives."""
+
+    def of_log(self, checker: Checker, log: int, first: int, last: int) -> Feeding:
+        """Feed what is there of a log's seqs from `first` to `last`, in order."""
+
+    def head(self, stream: str, writer: str) -> Listed | None:
+        """A log and its newest entry, of whatever shape."""
+
+    def hash_at(self, log: int, seq: int) -> bytes | None:
+        """The hash of an entry, `b""` for what is none, None where the entry is not there."""
+
+    def before(self, places: Sequence[tuple[int, int]]) -> list[Before]:
+        """As Session.before."""
+
+    def names(self, logs: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """As Session.names."""
+
+
+class _Ticker:
+    """Calls `progress` about 20 times a second."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._next = monotonic() + INTERVAL
+
+    def tell(self, done: int) -> None:
+        if self._progress is not None and monotonic() >= self._next:
+            self._progress(min(done, self._total), self._total)
+            self._next = monotonic() + INTERVAL
+
+    def end(self) -> None:
+        if self._progress is not None:
+            self._progress(self._total, self._total)
+
+
+def whole(source: Source, progress: Progress | None) -> Findings:
+    """The whole store, as of its newest position now."""
+    checker = Checker(1)
+    altered = source.check_schema(checker)
+    logs = 0
+    try:
+        logs = _tables(source, checker, progress)
+    except (BackendError, MalformedRow) as error:
+        if not altered:
+            raise
+        detail = f"the tables cannot be looked through as they are: {error.detail}"
+        checker.report("schema", None, None, None, detail)
+        _answer(source, checker)
+    return checker.findings(logs, source.names(checker.broken))
+
+
+def _tables(source: Source, checker: Checker, progress: Progress | None) -> int:
+    upto = source.bounds(checker)
+    ticker = _Ticker(progress, upto)
+    _feed(source, checker, source.whole(checker, upto), ticker)
+    checker.finish(upto)
+    _feed(source, checker, source.below_one(checker), ticker, done=upto)
+    audit = source.audit(checker)
+    logs = _run(audit, lambda: ticker.tell(upto))
+    ticker.end()
+    return logs
+
+
+def _run(steps: Generator[None, None, int], between: Callable[[], None]) -> int:
+    """Run to the end, `between` the steps too; what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: int = end.value
+            return value
+        between()
+
+
+def _feed(source: Source, checker: Checker, feeding: Feeding, ticker: _Ticker, *, done: int = 0) -> None:
+    for reached, may_ask in feeding:
+        if may_ask and checker.held > HELD:
+            _answer(source, checker)
+        ticker.tell(max(done, reached))
+    _answer(source, checker)
+
+
+def _answer(source: Source, checker: Checker) -> None:
+    if waiting := checker.waiting:
+        checker.answer(source.before(waiting))
+
+
+def one_log(
+    source: Source,
+    stream: str,
+    writer: str,
+    since: Head | None,
+    contains: Head | None,
+    progress: Progress | None,
+) -> Findings:
+    """One log, of which nothing up to `since` is looked at but its own hash."""
+    checker = Checker(None)
+    found = source.head(stream, writer)
+    for head, role in ((since, "since"), (contains, "contains")):
+        if head is not None:
+            _check_in_place(source, found and found[0], head, role)
+    if found is None:
+        return checker.findings(0, {})
+    log, _, _, last, content_hash, position = found
+    if position is None or last is None:
+        checker.report_empty(log)
+        return checker.findings(0, {log: (stream, writer)})
+    first = 1 if since is None else since.seq + 1
+    rows = max(last - first + 1, 0)
+    ticker = _Ticker(progress, rows)
+    if since is None:
+        _feed(source, checker, source.of_log(checker, log, -(2**63), 0), ticker)
+    strangers = checker.entries
+    if rows:
+        _feed(source, checker, source.of_log(checker, log, first, last), ticker)
+    there = checker.entries - strangers
+    if there != rows and not checker.broken:
+        detail = f"its index gives {there} entries where there must be {rows}"
+        checker.report("index", log, None, None, detail)
+    ticker.end()
+    newest = (last, content_hash) if content_hash is not None and is_hash(content_hash) else None
+    return checker.findings(1, {log: (stream, writer)}, newest)
+
+
+def _check_in_place(source: Source, log: int | None, head: Head, role: str) -> None:
+    found = None if log is None else source.hash_at(log, head.seq)
+    if found == head.content_hash:
+        return
+    why = "the log has no such entry" if found is None else "another entry stands there"
+    detail = f"the head given as {role} is not in the log: {why}"
+    raise ChainBroken(head.stream, head.writer, head.seq, detail)

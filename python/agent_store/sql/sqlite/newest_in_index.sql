@@ -1,0 +1,1 @@
+SELECT coalesce(max(position), 0) FROM _agent_store_entries INDEXED BY sqlite_autoindex__agent_store_entries_1
