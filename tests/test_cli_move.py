@@ -125,7 +125,7 @@ def test_what_is_refused_is_one_line(source: Path, tmp_path: Path, capsys: Captu
 def test_damage(source: Path, capsys: Capture) -> None:
     target, file = source.with_name("copy.db"), source.with_name("app.jsonl")
     assert call(capsys, "copy", source, target)[0] == 0
-    damage(target, "DROP TRIGGER _agent_store_logs_delete")
+    damage(target, "CREATE TRIGGER foreign_one AFTER INSERT ON _agent_store_logs BEGIN SELECT 1; END")
     status, output, errors = call(capsys, "copy", source, target)
     assert (status, errors) == (1, "")
     copied, found, last = output.splitlines()
@@ -143,7 +143,9 @@ def test_damage(source: Path, capsys: Capture) -> None:
 
 
 def test_without_a_standard_input(source: Path, capsys: Capture) -> None:
-    words = f"import os, sys; os.close(0); from agent_store.cli import main; sys.exit(main(['import', {str(source)!r}]))"
+    words = (
+        f"import os, sys; os.close(0); from agent_store.cli import main; sys.exit(main(['import', {str(source)!r}]))"
+    )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, "agent-store: - could not be read: Bad file descriptor\n")
 

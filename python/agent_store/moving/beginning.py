@@ -80,7 +80,9 @@ def compare_entries(entries: "Iterable[Entry]", target: "Backend[Any, Any]", aft
     for ours, theirs in zip(entries, _of_target(target, after, upto), strict=True):
         if ours != theirs:
             there, coming = (f"entry {one.seq} of {log_called(one.stream, one.writer)}" for one in (theirs, ours))
-            other = "another one is to come there, or it is damaged" if there == coming else f"to come there is {coming}"
+            other = (
+                "another one is to come there, or it is damaged" if there == coming else f"to come there is {coming}"
+            )
             raise TargetDiverged(f"at position {theirs.position} the target has {there}, and {other}")
 
 
