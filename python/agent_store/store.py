@@ -98,7 +98,7 @@ def binding_of(what: str, store: object) -> Binding:
     """The binding of what must be a Store."""
     if not isinstance(store, Store):
         raise TypeError(f"{what} must be a Store, as open() gives one, not {type(store).__name__}")
-    return store._binding
+    return store._binding  # noqa: SLF001 - of its own module
 
 
 def _is_psycopg(target: object) -> bool:
