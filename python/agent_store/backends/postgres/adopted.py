@@ -46,6 +46,10 @@ class Adopted(Database):
             )
         self.oid = oid if oid is not None else setup.create(self._wire, self.statements, None)
 
+    @property
+    def commits(self) -> bool:
+        return self._connection.autocommit and self._wire.status == IDLE
+
     def stop_preparing(self) -> None:
         """Nothing is prepared on a connection that is not ours."""
 
