@@ -163,7 +163,10 @@ def before_the_rows(store: Store) -> None:
 DIVERGED: dict[str, tuple[Callable[[Store], object], str]] = {
     "another entry in front": (before_the_rows, "entries, and only"),
     "one more at the end": (lambda store: fill(store).log("s", "large").append(b"more"), "1203 entries, and only 1202"),
-    "another log": (lambda store: store.log("s", "other").append(b"x"), "has 1 entries in the target, and fewer in the"),
+    "another log": (
+        lambda store: store.log("s", "other").append(b"x"),
+        "has 1 entries in the target, and fewer in the",
+    ),
     "another payload": (lambda store: store.log(*ROWS[0][:2]).append(b"x"), "entry 1: the target has another one than"),
     "a later entry first": (lambda store: store.append_many(ROWS[1:2]), "and fewer in the source at its position"),
     "another order": (lambda store: store.append_many([ROWS[1], ROWS[0]]), "at position 1 the target has entry 1 of"),
