@@ -125,8 +125,7 @@ class Session:
 
 def is_adapting() -> bool:
     """True where an adapter is registered for a type that we bind: it is for the caller's values, not for ours."""
-    adapters = sqlite3.adapters
-    return any(key in adapters for key in IN_PLACE)
+    return not sqlite3.adapters.keys().isdisjoint(IN_PLACE)
 
 
 def unadapted(params: Sequence[Any]) -> Sequence[Any]:

@@ -236,7 +236,7 @@ class Database(abc.ABC):
                 turn.ledger.forget()
                 return host.query(turn.wire, sql, params)
         try:
-            with self.reader(None) as reader, reader.read_only():
+            with self.reader(None) as reader, reader.read_only(within=not may_write):
                 return host.query(reader.wire, sql, params)
         except StoreError as error:
             if not host.writes(error) or self.read_only:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 Params = Sequence[Any] | Mapping[str, Any]
 
 TRANSACTION = "use `with store.transaction():`, which begins, commits and rolls back"
-SESSION = "connections are shared by all calls: set it in the URL (options=), for the role, or by SET LOCAL in transaction()"
+SESSION = (
+    "connections are shared by all calls: set it in the URL (options=), for the role, or by SET LOCAL in transaction()"
+)
 OWN = "use a psycopg connection of your own for it"
 _REFUSED = {
     **dict.fromkeys(("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"), TRANSACTION),
@@ -84,15 +86,22 @@ def query(wire: Wire, sql: str, params: Params) -> list[tuple[Any, ...]]:
 def _run(wire: Wire, sql: str, params: Params) -> "psycopg.Cursor[tuple[Any, ...]]":
     # Without parameters psycopg would take several statements at once, of which one may be COMMIT; not in a pipeline.
     text: Query = sql.encode()
+    # What was left out is no parameter list: a % in such a statement is a %.
+    given = None if params == () else params
     cursor = psycopg.Cursor(wire.connection, row_factory=tuple_row)
     wire.round_trips += 1
     try:
         if not psycopg.Pipeline.is_supported():
-            return cursor.execute(text, params or None, prepare=False)
+            return cursor.execute(text, given, prepare=False)
         with wire.connection.pipeline():
-            cursor.execute(text, params or None, prepare=False)
+            cursor.execute(text, given, prepare=False)
         return cursor
     except psycopg.Error as error:
+        words = str(error)
+        if error.sqlstate is None and words.startswith("cannot adapt"):
+            raise TypeError(words) from None
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+            raise ValueError(words) from None
         wire.note(error)
         raise _error(error, lost=wire.lost) from error
 
