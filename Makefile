@@ -6,6 +6,9 @@ VENV := build/venv/bin
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE-MIT LICENSE-APACHE \
 	$(shell find .cargo src python -not -path '*/__pycache__*')
 
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
 # The published crate as a command of its own, for the tests to meet.
 PEER := target/crate_peer/release/crate-peer
 # Started there, cargo sees that folder's configuration first. Its SQLite is compiled once for all of these.
@@ -55,6 +58,14 @@ lint: build/venv.stamp ## Check layout, lints, types, the stub and the exported 
 	$(TOOLS)/ruff format --check
 	$(VENV)/mypy $(wildcard python/agent_store tests benches examples)
 	cd build && venv/bin/stubtest agent_store._core
+	@# They run on machines that are not here: this is all that can be known of them before.
+	$(TOOLS)/jactionlint --shellcheck= $(WORKFLOWS)
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	@if command -v go >/dev/null; then \
+		echo go run $(ACTIONLINT) $(WORKFLOWS); GOTOOLCHAIN=local go run $(ACTIONLINT) $(WORKFLOWS); \
+	else \
+		echo "Not run, for want of Go: $(ACTIONLINT), of which jactionlint is a fork"; \
+	fi
 	@# Any other symbol could meet another library's in the same process: SQLite's above all.
 	test "$$(nm -D --defined-only build/venv/lib/python*/site-packages/agent_store/_core*.so | awk '{ print $$3 }')" = PyInit__core
 
@@ -72,7 +83,7 @@ build/tools.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv --clear build/tools
 	$(TOOLS)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(TOOLS)/python -m pip install --quiet --group tools
+	$(TOOLS)/python -m pip install --quiet --group tools --group workflows
 	touch $@
 
 build/sdist.stamp: build/tools.stamp $(SOURCES)

@@ -5,6 +5,7 @@
 //! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and keeps those
 //!   `held` whose predecessor is not known yet; `findings`: what it found;
 //! - `copy`: rows as PostgreSQL copies them in and out;
+//! - `follow`: entries on their way into another store;
 //! - `os`: what the system offers beyond Rust's own library; `options`: switches for tests and benches;
 //! - `sqlite`: the store on an SQLite file, one file per verb;
 //! - `py`: the only place that knows Python.
@@ -14,6 +15,7 @@ pub mod checker;
 pub mod copy;
 pub mod error;
 pub mod findings;
+pub mod follow;
 mod held;
 mod judge;
 mod many;
@@ -39,8 +41,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::py::{
-        _options, Appended, Checker, CommitEvent, Entry, Findings, Fingerprint, Head, Pages, Sqlite, Transaction,
-        TransactionBlock, as_payload, check_name, check_statement, check_writable, copy_block, draw_payloads,
-        draw_rows, extend, extend_rows,
+        _options, Appended, Checker, CommitEvent, Entry, Findings, Fingerprint, Follower, Head, Pages, Sqlite,
+        Transaction, TransactionBlock, as_payload, check_name, check_statement, check_writable, copy_block,
+        draw_payloads, draw_rows, extend, extend_rows,
     };
 }

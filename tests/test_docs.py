@@ -10,13 +10,23 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 
 import agent_store
 from agent_store import Generation, Store, StorePolicy, Verdict, WriterLog, errors
+from agent_store._core import Sqlite
+from agent_store.backends.backend import Backend
+from agent_store.backends.common.session import Session
+from agent_store.backends.dbapi.backend import Dbapi
+from agent_store.backends.postgres.adopted import Adopted
+from agent_store.backends.postgres.database import Database
+from agent_store.backends.postgres.own import Own
 from agent_store.errors import ChainBroken
 from blake3_rule import chain
 from tampering import build, damage, forged_hash
@@ -25,8 +35,11 @@ ROOT = Path(__file__).parent.parent
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text() for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
+ENTRIES = "'agent_store._agent_store_entries'::regclass"
 COMMAND = re.compile(r"(^|\| )agent-store ")
 ENDLESS = "tail -f"
+URL = re.compile(r"postgresql://(?:[\w.:-]+@)?[\w.-]+(?::\d+)?/\w+")
+"""Of a server in the pages, which snippets meet as the one of the tests: its database is another for each page."""
 NAMED = re.compile(r"`((?:\.ci|benches|docs|examples|python|src|tests)/[\w./-]*)(?:::(\w+))?`")
 
 
@@ -87,19 +100,42 @@ def run_shell(text: str) -> None:
             assert done.returncode == 0, f"{command}\n{done.stdout}"
 
 
+@contextlib.contextmanager
+def a_database(server: str) -> Iterator[str]:
+    """The URL of an empty one."""
+    name = f"docs_{os.getpid()}"
+    place = urlsplit(server)
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+        try:
+            yield urlunsplit(place._replace(path=f"/{name}"))
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_snippets_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snippets_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """One after the other, in a directory with nothing in it but a file of the crate's."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "tests" / "data" / "crate-0.1.2.db", "crate.db")
     names: dict[str, Any] = {"__name__": "snippets"}
-    for snippet in snippets(page):
-        if snippet.language == "python":
-            run_python(snippet, names)
-        elif snippet.language in {"sh", "console"}:
-            run_shell(snippet.text)
-        else:
-            assert snippet.language in {"text", "sql"}, "every block says what it is"
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def server() -> str:
+            return stack.enter_context(a_database(request.getfixturevalue("postgres")))
+
+        for snippet in snippets(page):
+            if snippet.language in {"text", "sql"}:
+                continue
+            text = URL.sub(lambda _: server(), snippet.text)
+            if snippet.language == "python":
+                run_python(snippet._replace(text=text), names)
+            else:
+                assert snippet.language in {"sh", "console"}, "every block says what it is"
+                run_shell(text)
 
 
 def anchors(page: str) -> set[str]:
@@ -199,11 +235,16 @@ def test_what_verify_cannot_see(path: Path, what: str) -> None:
 
 
 def test_the_sql_is_the_one_that_is_run() -> None:
-    sql = ROOT / "python" / "agent_store" / "sql" / "sqlite"
+    def run(kind: str, name: str) -> str:
+        text = (ROOT / "python" / "agent_store" / "sql" / kind / f"{name}.sql").read_text()
+        return text.replace("{schema}", "agent_store").replace("{entries}", ENTRIES)
+
     shown = [snippet.text for snippet in snippets("docs/format.md") if snippet.language == "sql"]
-    *ours, crate = shown
-    assert "\n".join(ours) == f"{(sql / 'tables.sql').read_text()}\n{(sql / 'guards.sql').read_text()}"
+    *ours, crate, tables, lock, guards = shown
+    assert "\n".join(ours) == f"{run('sqlite', 'tables')}\n{run('sqlite', 'guards')}"
     assert "PRIMARY KEY (stream, writer, seq)" in crate
+    assert (tables, guards) == (run("postgres", "tables"), run("postgres", "guards"))
+    assert lock.removeprefix("SELECT ").removesuffix(";\n") in run("postgres", "lock")
 
 
 def test_the_example_of_the_hash_rule_is_blake3() -> None:
@@ -245,3 +286,21 @@ def test_the_reference_has_every_name() -> None:
     for kind in (*kinds, Verdict, agent_store.Break, WriterLog, Generation):
         for member in vars(kind):
             assert member.startswith("_") or re.search(rf"\b{member}\b", text), f"{kind.__name__}.{member}"
+
+
+def test_the_page_on_backends_names_every_method_of_theirs() -> None:
+    page = PAGES["docs/backends.md"]
+    for protocol in (Backend, Session):
+        members = [name for name in vars(protocol) if not name.startswith("_")]
+        assert len(members) > 5
+        for name in members:
+            assert re.search(rf"`{name}`", page), f"{protocol.__name__}.{name}"
+            assert (inspect.getdoc(getattr(protocol, name)) or "").strip(), f"{protocol.__name__}.{name} says nothing"
+
+
+def test_a_backend_of_each_kind_takes_what_the_protocol_says() -> None:
+    """Names, order and defaults of all arguments."""
+    for kind in (Sqlite, Dbapi, Database, Own, Adopted):
+        for name, method in vars(Backend).items():
+            if not name.startswith("_") and inspect.isfunction(method):
+                assert signature(getattr(kind, name), method=True) == signature(method, method=True), f"{kind}.{name}"

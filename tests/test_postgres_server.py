@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,13 +21,6 @@ with Server() as server:
     print(server.url(), flush=True)
     sys.stdin.readline()
 """
-
-
-@pytest.fixture(scope="module")
-def server(postgres: str) -> Iterator[Server]:
-    """One of its own, where `postgres` tells whether there can be one."""
-    with Server() as started:
-        yield started
 
 
 def test_what_was_committed_is_there_after_a_stop_and_a_kill(server: Server) -> None:
@@ -69,12 +61,6 @@ def test_a_server_is_gone_when_its_process_is(number: signal.Signals) -> None:
     while any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with Proxy(server.host, server.port) as made:
-        yield made
 
 
 def connect(server: Server, proxy: Proxy) -> psycopg.Connection:

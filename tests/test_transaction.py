@@ -243,9 +243,9 @@ def test_sql_that_would_take_the_store_out_of_our_hands_is_refused(store: Store,
 
 
 def test_wrong_parameters_are_refused(store: Store, sql: Callable[[str], str]) -> None:
-    with pytest.raises(ValueError, match="placeholder|bindings"):
+    with pytest.raises(ValueError, match=r"placeholder|bindings"):
         store.query(sql("SELECT ?"), [])
-    with pytest.raises(ValueError, match="placeholder|bindings"):
+    with pytest.raises(ValueError, match=r"placeholder|bindings"):
         store.query(sql("SELECT ?"), [1, 2])
     with pytest.raises(ValueError, match=r"\ba\b"):
         store.query(sql("SELECT :a"), {"b": 1})

@@ -4,6 +4,9 @@ from agent_store import errors
 from agent_store._core import CommitEvent, Entry, Fingerprint, Head
 from agent_store.generation import Generation
 from agent_store.log import WriterLog
+from agent_store.moving.copying import copy
+from agent_store.moving.exporting import export
+from agent_store.moving.importing import import_
 from agent_store.policy import StorePolicy
 from agent_store.store import Store, open
 from agent_store.verdict import Break, Verdict
@@ -19,6 +22,9 @@ __all__ = [
     "StorePolicy",
     "Verdict",
     "WriterLog",
+    "copy",
     "errors",
+    "export",
+    "import_",
     "open",
 ]

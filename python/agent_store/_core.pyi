@@ -14,6 +14,7 @@ __all__ = [
     "Entry",
     "Findings",
     "Fingerprint",
+    "Follower",
     "Head",
     "Pages",
     "Sqlite",
@@ -111,6 +112,13 @@ class Fingerprint:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __getnewargs__(self) -> tuple[bytes]: ...
+
+@final
+class Follower:
+    def __new__(cls, position: int, heads: list[Head]) -> Self: ...
+    def rows(
+        self, entries: list[Entry], find: Callable[[str, str, int], tuple[int, bytes] | None]
+    ) -> tuple[list[tuple[str, str, bytes]], tuple[int, str] | None]: ...
 
 @final
 class Appended:

@@ -164,6 +164,25 @@ class UnsupportedFormat(StoreError):
         self.detail = detail
 
 
+class TargetDiverged(StoreError):
+    """What a store holds is not the beginning of what was to be copied or imported into it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class MalformedExport(StoreError):
+    """A file to be imported is no whole export: `line` is where it goes wrong. Nothing of it was kept."""
+
+    def __init__(self, line: int, detail: str) -> None:
+        super().__init__(line, detail)
+        self.line, self.detail = line, detail
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.detail}"
+
+
 class PayloadErased(StoreError):
     """The payload was removed for good; the entry stays."""
 

@@ -94,6 +94,13 @@ def open(
     return Store(sqlite.open(target, durability or "full", bool(read_only), seconds, progress), os.fspath(target))
 
 
+def binding_of(what: str, store: object) -> Binding:
+    """The binding of what must be a Store."""
+    if not isinstance(store, Store):
+        raise TypeError(f"{what} must be a Store, as open() gives one, not {type(store).__name__}")
+    return store._binding
+
+
 def _is_psycopg(target: object) -> bool:
     psycopg = sys.modules.get("psycopg")  # who has such a connection has imported it
     return psycopg is not None and isinstance(target, psycopg.Connection)
@@ -108,6 +115,11 @@ class Store:
         self._binding = Binding(backend)
         self._target = target
         self._closed = False
+
+    @property
+    def target(self) -> str:
+        """What it was opened by, of a URL without its password."""
+        return self._target
 
     def log(self, stream: str, writer: str) -> WriterLog:
         """The log of one writer in one stream; nothing is written yet."""

@@ -15,8 +15,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::fork;
-use super::sys::{self, Inode};
+use super::files::Inode;
+use super::{fork, sys};
 use crate::options;
 
 static TABLE: Mutex<Table> = Mutex::new(Table::new());

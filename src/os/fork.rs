@@ -7,15 +7,15 @@
 //! Threads are inside for one step at a time: `inside` around the work, `outside` around what waits (for another process,
 //! another thread, Python) and `breathe` between two pages.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+#[cfg(unix)]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::descriptors::{Table, try_table};
 use crate::error::{Error, Result};
 
 /// How long a fork waits. Threads that are inside for longer are left where they are, and the child uses no store.
@@ -28,6 +28,7 @@ const NAP: Duration = Duration::from_micros(50);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 static FORKING: AtomicUsize = AtomicUsize::new(0);
 /// Forks between the first process and this one.
+#[cfg(unix)]
 static FORKS: AtomicU64 = AtomicU64::new(0);
 /// This process was forked while a thread was inside.
 static TAINTED: AtomicBool = AtomicBool::new(false);
@@ -35,9 +36,6 @@ static TAINTED: AtomicBool = AtomicBool::new(false);
 thread_local! {
     /// How often this thread went in without coming out.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// From before the fork until after it.
-    static HELD: RefCell<Option<MutexGuard<'static, Table>>> = const { RefCell::new(None) };
-    static LATE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Go into SQLite, unless this thread is there already.
@@ -95,6 +93,7 @@ fn go_in() {
 }
 
 /// Forks between the first process and this one.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub fn forks() -> u64 {
     FORKS.load(SeqCst)
 }
@@ -111,44 +110,64 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Have the system tell of forks, whoever forks. To be called once.
-pub fn attend() {
-    // SAFETY: the three live as long as the program.
-    unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-}
+#[cfg(unix)]
+pub use handlers::attend;
 
-extern "C" fn prepare() {
-    FORKING.fetch_add(1, SeqCst);
-    let begun = Instant::now();
-    let own = usize::from(DEPTH.get() > 0);
-    let (mut table, mut late) = (None, false);
-    while !late && table.is_none() {
-        late = begun.elapsed() > LONGEST;
-        if late || INSIDE.load(SeqCst) <= own {
-            table = try_table();
-        }
-        if table.is_none() {
-            sleep(NAP);
-        }
+#[cfg(unix)]
+mod handlers {
+    use std::cell::{Cell, RefCell};
+    use std::sync::MutexGuard;
+    use std::thread::sleep;
+    use std::time::Instant;
+
+    use super::super::descriptors::{Table, try_table};
+    use super::{DEPTH, FORKING, FORKS, INSIDE, LONGEST, NAP, SeqCst, TAINTED};
+
+    thread_local! {
+        /// From before the fork until after it.
+        static HELD: RefCell<Option<MutexGuard<'static, Table>>> = const { RefCell::new(None) };
+        static LATE: Cell<bool> = const { Cell::new(false) };
     }
-    LATE.set(late);
-    HELD.set(table);
-}
 
-extern "C" fn parent() {
-    HELD.take();
-    FORKING.fetch_sub(1, SeqCst);
-}
-
-extern "C" fn child() {
-    FORKS.fetch_add(1, SeqCst);
-    FORKING.store(0, SeqCst);
-    INSIDE.store(usize::from(DEPTH.get() > 0), SeqCst);
-    if LATE.get() {
-        TAINTED.store(true, SeqCst);
+    /// Have the system tell of forks, whoever forks. To be called once.
+    pub fn attend() {
+        // SAFETY: the three live as long as the program.
+        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     }
-    if let Some(mut table) = HELD.take() {
-        table.let_go();
+
+    extern "C" fn prepare() {
+        FORKING.fetch_add(1, SeqCst);
+        let begun = Instant::now();
+        let own = usize::from(DEPTH.get() > 0);
+        let (mut table, mut late) = (None, false);
+        while !late && table.is_none() {
+            late = begun.elapsed() > LONGEST;
+            if late || INSIDE.load(SeqCst) <= own {
+                table = try_table();
+            }
+            if table.is_none() {
+                sleep(NAP);
+            }
+        }
+        LATE.set(late);
+        HELD.set(table);
+    }
+
+    extern "C" fn parent() {
+        HELD.take();
+        FORKING.fetch_sub(1, SeqCst);
+    }
+
+    extern "C" fn child() {
+        FORKS.fetch_add(1, SeqCst);
+        FORKING.store(0, SeqCst);
+        INSIDE.store(usize::from(DEPTH.get() > 0), SeqCst);
+        if LATE.get() {
+            TAINTED.store(true, SeqCst);
+        }
+        if let Some(mut table) = HELD.take() {
+            table.let_go();
+        }
     }
 }
 

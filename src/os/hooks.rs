@@ -10,8 +10,8 @@ use std::path::Path;
 use rusqlite::ffi;
 
 use super::descriptors::table;
-use super::fork;
-use super::sys::{self, Inode};
+use super::files::Inode;
+use super::{fork, sys};
 
 /// Below it are the standard streams, where SQLite wants no database: it closes such a descriptor and opens another.
 const LOWEST: RawFd = 3;

@@ -5,17 +5,6 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, RawFd};
-use std::os::unix::fs::MetadataExt;
-
-/// A file, whatever its names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Inode(u64, u64);
-
-impl Inode {
-    pub fn of(file: &Metadata) -> Self {
-        Self(file.dev(), file.ino())
-    }
-}
 
 pub fn metadata(fd: RawFd) -> io::Result<Metadata> {
     // SAFETY: never dropped, the descriptor stays its owner's.

@@ -5,6 +5,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use super::{bytes, hash, short};
 use crate::chain::Hash;
+use crate::follow::Arriving;
 
 /// Bytes of payload that a repr shows.
 const SHOWN: usize = 16;
@@ -35,6 +36,22 @@ impl Entry {
         (prev_hash, content_hash): (Option<Hash>, Hash),
     ) -> Self {
         Self { stream, writer, seq, prev_hash, content_hash, payload, position }
+    }
+
+    pub fn arriving<'a>(&'a self, py: Python<'a>) -> PyResult<Arriving<'a>> {
+        Ok(Arriving {
+            stream: self.stream.bind(py).to_str()?,
+            writer: self.writer.bind(py).to_str()?,
+            seq: self.seq,
+            position: self.position,
+            prev_hash: self.prev_hash,
+            content_hash: self.content_hash,
+            payload: self.payload.bind(py).as_bytes(),
+        })
+    }
+
+    pub fn names_and_payload(&self) -> (&Py<PyString>, &Py<PyString>, &Py<PyBytes>) {
+        (&self.stream, &self.writer, &self.payload)
     }
 }
 

@@ -4,9 +4,9 @@
 //! anew whenever another connection commits, and beside a busy writer never come to an end. The price is that the WAL
 //! cannot start anew meanwhile and grows by what is written; so nothing waits for the disk until the last page is read.
 
-use std::fs::{self, Permissions};
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 use std::mem::forget;
-use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::unfinished::Unfinished;
 use super::wait::{Check, Patience};
 use crate::error::{Error, Result};
 use crate::findings::Findings;
-use crate::os::fork;
+use crate::os::{files, fork};
 
 /// Pages copied between two looks at signals: some milliseconds.
 const STEP: i32 = 1_024;
@@ -43,9 +43,11 @@ pub fn run(store: &Store, target: &Path, check: Check<'_>, progress: Progress<'_
     copy.with(|file| {
         // A copy lies still: without a log it can be read where no file may be made beside it, and where programs can
         // share no memory. Who opens it to write gives it one.
-        file.write_all_at(&[1, 1], VERSIONS)?;
+        let mut at = file;
+        at.seek(SeekFrom::Start(VERSIONS))?;
+        at.write_all(&[1, 1])?;
         if let Some(source) = source.and_then(|path| fs::metadata(path).ok()) {
-            file.set_permissions(Permissions::from_mode(source.permissions().mode() & 0o777))?;
+            files::permit_as(file, &source, 0o777)?;
         }
         file.sync_all()
     })?;
@@ -94,7 +96,7 @@ fn copy_pages(store: &Store, path: &Path, check: Check<'_>, progress: Progress<'
 /// Nobody else knows the file: there is nothing to lock, and nothing to roll back, as what fails is thrown away.
 fn open(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let conn = Connection::open_with_flags_and_vfs(path, flags, c"unix-none")?;
+    let conn = Connection::open_with_flags_and_vfs(path, flags, files::WITHOUT_LOCKS)?;
     conn.pragma_update(None, "journal_mode", "off")?;
     // It is synced whole when all is in it.
     conn.pragma_update(None, "synchronous", "off")?;

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, FileControl};
+use rusqlite::Connection;
 
 use super::connection::{self, Durability, Role};
 use super::layout::{self, Layout};
 use super::wait::Patience;
 use crate::error::{Error, Result};
-use crate::os::Inode;
+use crate::os::files::Inode;
 
 /// Bytes of a database. To open what has less would be to have SQLite remove its WAL.
 const SMALLEST: u64 = 512;
@@ -137,12 +137,19 @@ impl Identity {
 }
 
 /// SQLite knows which file it opened; where it does not, there is no reason to doubt.
+#[cfg(unix)]
 fn is_open_at(conn: &Connection, path: &Path) -> Result<()> {
     let mut moved = 0;
-    match conn.file_control(Some(rusqlite::MAIN_DB), FileControl::HasMoved(&mut moved)) {
+    match conn.file_control(Some(rusqlite::MAIN_DB), rusqlite::FileControl::HasMoved(&mut moved)) {
         Ok(()) if moved != 0 => Err(replaced(path, "was replaced by another file")),
         _ => Ok(()),
     }
+}
+
+#[cfg(windows)]
+#[allow(clippy::unnecessary_wraps)] // as elsewhere
+fn is_open_at(_: &Connection, _: &Path) -> Result<()> {
+    Ok(())
 }
 
 fn removed(path: &Path) -> Error {

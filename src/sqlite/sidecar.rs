@@ -1,11 +1,10 @@
 //! Files beside the database on which processes lock: `<database>-upgrade`, `<database>-queue`, both empty.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use crate::os::Inode;
+use crate::os::files::{Inode, own_as, permit_as};
 
 pub fn beside(database: &Path, ending: &str) -> PathBuf {
     // As SQLite does, which keeps its log beside the file that a link leads to.
@@ -30,8 +29,8 @@ pub fn open(path: &Path, database: &Path) -> io::Result<File> {
         Ok(file) => {
             if let Ok(of) = fs::metadata(database) {
                 // Only the administrator can, and only for him it makes a difference.
-                let _ = fchown(&file, Some(of.uid()), Some(of.gid()));
-                let _ = file.set_permissions(Permissions::from_mode(of.mode() & 0o666));
+                let _ = own_as(&file, &of);
+                let _ = permit_as(&file, &of, 0o666);
             }
             Ok(file)
         }

@@ -4,14 +4,14 @@
 //! left behind, and who makes the same file next removes it. The name ends in digits of chance: two who make the same
 //! file at once are not in each other's way, and nothing that somebody else put there is ever opened or written over.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::sidecar::is_at;
 use crate::error::{Error, Result};
+use crate::os::files::{create, hold, is_left_behind, sync_names};
 use crate::os::locks::ParentsAlone;
 
 const WORD: &str = "-unfinished-";
@@ -41,12 +41,10 @@ impl Unfinished {
             let mut path = target.clone().into_os_string();
             path.push(format!("{WORD}{:0DIGITS$x}", RandomState::new().hash_one(WORD)));
             let path = PathBuf::from(path);
-            let opened = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path);
-            let file = opened.map_err(|error| Error::file(&path, error))?;
+            let file = create(&path, mode).map_err(|error| Error::file(&path, error))?;
             let here = ParentsAlone::register(&file);
-            let locked = file.try_lock();
             // Before it was locked, another who makes the same file may have taken it for one left behind.
-            if matches!(locked, Err(TryLockError::WouldBlock)) || !is_at(&file, &path) {
+            if !hold(&file) || !is_at(&file, &path) {
                 continue;
             }
             return Ok(Self { path, target, folder, here: Some(here), file: Some(file), pid: std::process::id() });
@@ -65,7 +63,7 @@ impl Unfinished {
         let named = |error| Error::file(&self.target, error);
         // Unlike a rename, it fails where something is there.
         fs::hard_link(&self.path, &self.target).map_err(named)?;
-        let last = fs::remove_file(&self.path).and_then(|()| sync(&self.folder));
+        let last = fs::remove_file(&self.path).and_then(|()| sync_names(&self.folder));
         last.inspect_err(|_| drop(fs::remove_file(&self.target))).map_err(named)
     }
 
@@ -95,17 +93,9 @@ fn clear(folder: &Path, name: &[u8]) {
         let digits = found.as_encoded_bytes().strip_prefix(name).and_then(|rest| rest.strip_prefix(WORD.as_bytes()));
         if digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit))
             && entry.file_type().is_ok_and(|kind| kind.is_file())
-            && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok())
+            && is_left_behind(&entry.path())
         {
             let _ = fs::remove_file(entry.path());
         }
-    }
-}
-
-/// A file's name is on disk when its directory is. Some file systems know no such thing, and say so.
-fn sync(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        other => other,
     }
 }

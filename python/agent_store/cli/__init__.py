@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 from agent_store.cli import errors
@@ -24,6 +25,9 @@ COMMANDS = {
     "verify": "recompute every hash of a store, or of one log",
     "generation": "read or raise a counter",
     "backup": "copy a store to a new file while others write, and verify the copy",
+    "copy": "copy a store into another, of any kind, and verify that; repeated, it adds what is new",
+    "export": "write a store as JSON lines",
+    "import": "read what export wrote into a store, whole or not at all, and verify it",
     "info": "say what a store is and how much is in it",
 }
 EPILOG = f"""\
@@ -31,14 +35,18 @@ commands:
 {chr(10).join(f"  {name:<12}{what}" for name, what in COMMANDS.items())}
 
 exit status:
-  0    done; for verify and backup: all holds
-  1    failed, or the store could not be opened; for verify and backup: something is broken
+  0    done; for verify, backup, copy and import: all holds
+  1    failed, or the store could not be opened; for verify, backup, copy and import: something is broken
   2    wrong usage; for verify also: it could not be checked
   130  interrupted (Ctrl-C)
   141  whoever read the output went away
 
-`agent-store VERB --help` tells more, with examples. DB is the path of a store. Of all commands only append and
-generation with a change write to it: the others leave the file as it is, byte for byte.
+`agent-store VERB --help` tells more, with examples. DB is the path of a store, or its URL on a server of PostgreSQL:
+postgresql://user@host/database?schema=name, with all that libpq takes. The password is better not in it, where others
+see it in the list of processes, but in PGPASSWORD or in ~/.pgpass.
+
+Of all commands only append, import, generation with a change, and copy in its target write to a store: the others leave
+it as it is, a file byte for byte.
 """
 
 
@@ -50,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise errors.Problem("standard output is closed")
         try:
             verb, rest = _verb(sys.argv[1:] if arguments is None else arguments)
-            command: Command = import_module(f"agent_store.cli.{verb}").COMMAND
+            command: Command = import_module(f"agent_store.cli.{verb}{'_' * iskeyword(verb)}").COMMAND
             failed = command.failed
             options = command.parse(verb, COMMANDS[verb], rest)
             return command.run(options, Output(json=options.json))
@@ -72,7 +80,7 @@ def _verb(arguments: Sequence[str]) -> tuple[str, list[str]]:
     parser = Parser(
         prog="agent-store",
         usage="agent-store VERB [options] DB [arguments]",
-        description="Append-only, hash-chained logs and rising counters in one file.",
+        description="Append-only, hash-chained logs and rising counters, in one file or on a server of PostgreSQL.",
         epilog=EPILOG,
     )
     parser.add_argument("--version", action=_Version, help="show the version and exit")

@@ -15,7 +15,7 @@ from agent_store.cli.output import Output, remark
 from agent_store.cli.terminal import bar
 
 if TYPE_CHECKING:
-    from agent_store import Entry, Head, WriterLog
+    from agent_store import Entry, Head, Store, WriterLog
 
 ABOUT = """
 Each line of the files, or of standard input, becomes one entry: its bytes as they are, without the line feed at the
@@ -23,7 +23,7 @@ end. A carriage return before it stays. The last line may lack its line feed. Pr
 
 Lines are committed many at a time, and as soon as no more are waiting to be read: of `tail -f` each is there at once.
 What was committed stays when something fails later, or at Ctrl-C, and each line is there whole or not at all.
-The file is made where there is none; one of the agent-store crate for Rust is brought to the present layout.
+A file is made where there is none; one of the agent-store crate for Rust is brought to the present layout.
 """
 EXAMPLES = """
   agent-store append app.db conv:demo alice -p "hello"
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, out: Output) -> int:
         if options.payload is not None:
             head: Entry | Head | None = log.append(os.fsencode(options.payload))
         else:
-            _refuse_itself(options.db, names)
+            _refuse_itself(store, names)
             head = _append_lines(log, names, options.batch)
     if head is not None:
         out.heads([head])
@@ -135,9 +135,11 @@ def _look(names: list[str]) -> None:
             raise Problem(f"{name} may not be read by this user")
 
 
-def _refuse_itself(db: str, names: list[str]) -> None:
+def _refuse_itself(store: "Store", names: list[str]) -> None:
     """Closing any descriptor of the database's files would let go the locks that this process has on them."""
-    own = [path.stat() for end in ("", "-wal", "-shm") if (path := Path(f"{db}{end}")).exists()]
+    if store.target.startswith(("postgresql://", "postgres://")):
+        return
+    own = [path.stat() for end in ("", "-wal", "-shm") if (path := Path(f"{store.target}{end}")).exists()]
     for name in names:
         if any(os.path.samestat(_stat(name), file) for file in own):
             raise Problem(f"{name} is a file of the store itself")

@@ -12,6 +12,8 @@ ABOUT = """
 TARGET, which must not be there, becomes a copy of the store as it is at one moment, in one file with the permissions of
 DB; others go on writing meanwhile. The copy is verified before it has its name: after a failure there is no TARGET.
 Damage that DB itself has does not stop it. It is listed as by verify, and the exit status is 1.
+
+A store on a server is copied by `agent-store copy URL copy.db`, or with all else that is in its database by pg_dump.
 """
 EXAMPLES = """
   agent-store backup app.db /backups/app-$(date +%F).db

@@ -35,19 +35,23 @@ class Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True)
 class Command:
-    """One verb: `about` and `examples` are for --help; `failed` is the exit status of a call that could not be done."""
+    """One verb: `about` and `examples` are for --help; `failed` is the exit status of a call that could not be done.
+
+    `db` is what the store that it is about is called there.
+    """
 
     about: str
     examples: str
     arguments: Callable[[Parser], None]
     run: "Callable[[argparse.Namespace, Output], int]"
     failed: int = FAILED
+    db: str = "DB"
 
     def parse(self, verb: str, summary: str, arguments: Sequence[str]) -> argparse.Namespace:
         """Options and arguments in any order; after `--` only arguments."""
         about = f"{summary[0].upper()}{summary[1:]}.\n\n{self.about.strip()}"
         parser = Parser(f"agent-store {verb}", description=about, epilog=f"examples:\n{self.examples.strip(chr(10))}")
-        parser.add_argument("db", metavar="DB", help="path of the store")
+        parser.add_argument("db", metavar=self.db, help="path of the store, or its postgresql:// URL")
         self.arguments(parser)
         parser.add_argument("--json", action="store_true", help="one JSON object a line: hashes hex, payloads base64")
         parser.add_argument(
@@ -112,20 +116,20 @@ def open_to_read(options: argparse.Namespace) -> "Store":
     return agent_store.open(options.db, read_only=True, timeout=options.timeout)
 
 
-def open_to_write(options: argparse.Namespace) -> "Store":
-    """The store, made or brought to the present layout where need be."""
+def open_to_write(options: argparse.Namespace, target: str | None = None) -> "Store":
+    """The store, or that of another target, made or brought to the present layout where need be."""
     import agent_store
     from agent_store.cli.terminal import bar
 
     with bar("bringing the file to the present layout", "rows") as show:
         return agent_store.open(
-            options.db, durability=options.durability, timeout=options.timeout, progress=show.part if show else None
+            target or options.db, durability=options.durability, timeout=options.timeout, progress=show.part if show else None
         )
 
 
-def no_log(options: argparse.Namespace) -> Problem:
+def no_log(store: "Store", options: argparse.Namespace) -> Problem:
     """For whoever named a log that is not there."""
     return Problem(
-        f"there is no log of stream {options.stream!r}, writer {options.writer!r} in {options.db}",
-        f"agent-store heads {options.db} lists what is there",
+        f"there is no log of stream {options.stream!r}, writer {options.writer!r} in {store.target}",
+        f"agent-store heads {store.target} lists what is there",
     )

@@ -1,9 +1,12 @@
 """What a user is told when something failed, always in one line; and the exit statuses."""
 
 import contextlib
+import re
 import sys
 
 FAILED, UNUSABLE, INTERRUPTED, PIPE = 1, 2, 130, 141
+# In whatever is said: an argument in the wrong place is quoted.
+PASSWORD = re.compile(r"(postgres(?:ql)?://[^\s:@/]*:)\S*(@)|([?&](?:ssl)?password=)[^\s&'\"]*")
 
 
 class Problem(Exception):
@@ -17,6 +20,7 @@ class Problem(Exception):
 def tell(error: BaseException, failed: int) -> int:
     """Write the line; the exit status, `failed` where the error has none of its own."""
     line = " ".join("; ".join([_text(error), *getattr(error, "__notes__", ())]).split())
+    line = PASSWORD.sub(r"\1***\2", line)
     shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
     with contextlib.suppress(OSError):  # Nobody may be there to be told.
         print(f"agent-store: {shown}", file=sys.stderr)  # noqa: T201

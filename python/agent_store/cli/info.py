@@ -6,12 +6,13 @@ from agent_store.cli.command import Command, Parser, open_to_read
 from agent_store.cli.output import Output, readable
 
 ABOUT = """
-Its path, format and layout (compact, or crate for a file that only the Rust crate has written), how many entries and
-logs it has, its newest position, its size. Counting takes time in proportion to the store.
+Its path or URL, format and layout (compact, or crate for a file that only the Rust crate has written), how many entries
+and logs it has, its newest position, its size. Counting takes time in proportion to the store.
 """
 EXAMPLES = """
   agent-store info app.db
   agent-store info --json app.db | jq .entries
+  agent-store info postgresql://app@db.example/app
 """
 COUNTS = {"entries", "logs", "position", "bytes"}
 

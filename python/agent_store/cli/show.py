@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, out: Output) -> int:
         log = store.log(options.stream, options.writer)
         head = log.head()
         if head is None:
-            raise no_log(options)
+            raise no_log(store, options)
         digits = len(str(head.seq))
         for entry in islice(log.entries(options.start, options.stop, reverse=options.reverse), options.count):
             if out.json:

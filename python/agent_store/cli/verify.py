@@ -42,25 +42,27 @@ def run(options: argparse.Namespace, out: Output) -> int:
         else:
             log = store.log(options.stream, options.writer)
             if log.head() is None:
-                raise no_log(options)
+                raise no_log(store, options)
             verdict, _ = log._verdict(progress=progress)  # noqa: SLF001 - verify() stops at the first break
-    print_verdict(options.db, verdict, out)
+    print_verdict(store.target, verdict, out)
     return 0 if verdict.holds else 1
 
 
-def print_verdict(db: str, verdict: "Verdict", out: Output) -> None:
-    """Each break, and the counts."""
+def print_verdict(db: str, verdict: "Verdict", out: Output, **moved: int) -> None:
+    """Each break, and the counts; before them, how many entries were copied or imported."""
     if out.json:
-        _print_json(verdict, out)
-    else:
-        _print_text(db, verdict, out)
+        _print_json(verdict, out, moved)
+        return
+    for done, entries in moved.items():
+        out.line(f"{done} {_number(entries, 'entry', 'entries')}")
+    _print_text(db, verdict, out)
 
 
-def _print_json(verdict: "Verdict", out: Output) -> None:
+def _print_json(verdict: "Verdict", out: Output, moved: dict[str, int]) -> None:
     for found in verdict.breaks:
         out.record({name: getattr(found, name) for name in found.__match_args__})
     counts: dict[str, object] = {name: getattr(verdict, name) for name in verdict.__match_args__ if name != "breaks"}
-    out.record({"holds": verdict.holds, **counts})
+    out.record({"holds": verdict.holds, **counts, **moved})
 
 
 def _print_text(db: str, verdict: "Verdict", out: Output) -> None:

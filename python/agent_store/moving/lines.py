@@ -1,0 +1,154 @@
+"""The lines of an export file, docs/format.md has them: header, generations, entries, end."""
+
+import json
+from binascii import a2b_base64, b2a_base64
+from json.encoder import encode_basestring
+from typing import Any, NamedTuple
+
+from agent_store._core import Entry, as_payload, check_name
+from agent_store.errors import UnsupportedFormat
+from agent_store.generation import LARGEST, RESERVED
+
+FORMAT, VERSION = "agent-store export", 1
+SHORT = 4_096  # bytes that a header or an end has at most
+# An entry's: base64 of 512 MiB, and names with each of their bytes escaped.
+LONGEST = (512 << 20) // 3 * 4 + 65_400 * 6 + SHORT
+HEADER = frozenset({"format", "version", "id", "position"})
+GENERATION = frozenset({"generation", "value"})
+ENTRY = frozenset({"position", "stream", "writer", "seq", "prev_hash", "content_hash", "payload"})
+END = frozenset({"entries", "generations", "position", "sha256"})
+
+
+class Header(NamedTuple):
+    """The first line: the id of the store that was exported, and its newest position."""
+
+    id: int | None
+    position: int
+
+
+class End(NamedTuple):
+    """The last line: what there is before it, and the SHA-256 of that, in hex."""
+
+    entries: int
+    generations: int
+    position: int
+    sha256: str
+
+
+def header_line(header: Header) -> bytes:
+    """As it is written."""
+    return _line({"format": FORMAT, "version": VERSION, **header._asdict()})
+
+
+def generation_line(key: str, value: int) -> bytes:
+    """As it is written."""
+    return _line({"generation": key, "value": value})
+
+
+def entry_line(entry: Entry) -> bytes:
+    """As it is written: what `_line` would make of it, in a third of the time."""
+    prev_hash = entry.prev_hash
+    before = "null" if prev_hash is None else f'"{prev_hash.hex()}"'
+    facts = (
+        f'{{"position": {entry.position}, "stream": {encode_basestring(entry.stream)}, '
+        f'"writer": {encode_basestring(entry.writer)}, "seq": {entry.seq}, "prev_hash": {before}, '
+        f'"content_hash": "{entry.content_hash.hex()}", "payload": "'
+    )
+    return b'%b%b"}\n' % (facts.encode(), b2a_base64(entry.payload, newline=False))
+
+
+def end_line(end: End) -> bytes:
+    """As it is written."""
+    return _line(end._asdict())
+
+
+def fields_of(text: str) -> dict[str, Any]:
+    """The object in a line; ValueError for anything else."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise ValueError("it is JSON, but no object")
+    return fields
+
+
+def header_of(fields: dict[str, Any]) -> Header:
+    """ValueError for what is no header, UnsupportedFormat for one of another version."""
+    if fields.get("format") != FORMAT:
+        raise ValueError("it is not the first line of an export of a store")
+    if (version := fields.get("version")) != VERSION or type(version) is not int:
+        raise UnsupportedFormat(f"the export has version {version!r}, and this agent-store reads version {VERSION}")
+    _check_fields(fields, HEADER)
+    return Header(None if fields["id"] is None else _number(fields, "id", 0), _number(fields, "position", 0))
+
+
+def generation_of(fields: dict[str, Any]) -> tuple[str, int]:
+    """ValueError for what is no generation."""
+    _check_fields(fields, GENERATION)
+    key = _name(fields, "generation")
+    if key.startswith(RESERVED):
+        raise ValueError(f"generation {key!r}: names that begin with {RESERVED!r} are the store's own")
+    return key, _number(fields, "value", 0)
+
+
+def entry_of(fields: dict[str, Any]) -> Entry:
+    """ValueError for what is no entry."""
+    _check_fields(fields, ENTRY)
+    prev_hash, payload = fields["prev_hash"], fields["payload"]
+    try:
+        if not isinstance(payload, str):
+            raise ValueError("it must be a string")
+        decoded = as_payload(a2b_base64(payload, strict_mode=True))
+    except ValueError as error:
+        raise ValueError(f"payload is no base64 of at most 512 MiB: {error}") from None
+    return Entry(
+        _name(fields, "stream"),
+        _name(fields, "writer"),
+        _number(fields, "seq", 1),
+        None if prev_hash is None else _hash("prev_hash", prev_hash),
+        _hash("content_hash", fields["content_hash"]),
+        decoded,
+        _number(fields, "position", 1),
+    )
+
+
+def end_of(fields: dict[str, Any]) -> End:
+    """ValueError for what is no end."""
+    _check_fields(fields, END)
+    counts = (_number(fields, name, 0) for name in ("entries", "generations", "position"))
+    return End(*counts, sha256=_hash("sha256", fields["sha256"]).hex())
+
+
+def _line(fields: dict[str, object]) -> bytes:
+    return f"{json.dumps(fields, ensure_ascii=False)}\n".encode()
+
+
+def _check_fields(fields: dict[str, Any], names: frozenset[str]) -> None:
+    if fields.keys() != names:
+        wrong = ", ".join(sorted(map(repr, fields.keys() ^ names)))
+        raise ValueError(f"its fields are not those of any line of an export: missing or not known are {wrong}")
+
+
+def _name(fields: dict[str, Any], what: str) -> str:
+    name: object = fields[what]
+    if not isinstance(name, str):
+        raise ValueError(f"{what} must be a string, not {name!r:.40}")  # noqa: TRY004 - of the file, not of the caller
+    check_name(what, name)
+    return name
+
+
+def _number(fields: dict[str, Any], name: str, least: int) -> int:
+    value = fields[name]
+    if type(value) is not int or not least <= value <= LARGEST:
+        raise ValueError(f"{name} must be a whole number from {least} to 2^63 - 1, not {value!r:.40}")
+    return value
+
+
+def _hash(name: str, text: object) -> bytes:
+    if not isinstance(text, str) or len(text) != 64:
+        raise ValueError(f"{name} must be 64 hex digits")
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise ValueError(f"{name} must be 64 hex digits") from None

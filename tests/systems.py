@@ -1,0 +1,74 @@
+"""Which tests need what only some systems have. On others their files are not even imported, and say so as skipped."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+LINUX = {
+    "test_backup_faults": "a file system of its own, and a library put before the system's",
+    "test_connection": "a library put before the system's",
+    "test_containers": "namespaces",
+    "test_failing_disk": "file systems of its own",
+    "test_fairness": "processes take turns only there",
+    "test_fork": "a child may open its parent's file only there",
+    "test_fork_amid_calls": "a child may open its parent's file only there",
+    "test_full_disk": "a file system of its own",
+    "test_locks": "locks of an open file description",
+    "test_memory": "/proc tells how much memory is in use",
+    "test_processes": "processes take turns only there",
+    "test_queue_file": "processes take turns only there",
+    "test_second_library": "locks of an open file description",
+    "test_unreadable_stretch": "a process can be put on one core",
+    "test_verify_beside_others": "a process can be put on one core",
+    "test_verify_ranges": "a process can be put on one core",
+}
+UNIX = {
+    "test_backup": "names of files with any byte in them",
+    "test_backup_target": "umask, links and permissions",
+    "test_cli_append": "a terminal, pipes and signals",
+    "test_cli_backup": "a terminal, pipes and signals",
+    "test_cli_errors": "a terminal, pipes and signals",
+    "test_cli_pipes": "a terminal, pipes and signals",
+    "test_cli_read": "a terminal, pipes and signals",
+    "test_cli_terminal": "a terminal",
+    "test_closing": "signals",
+    "test_crash": "signals",
+    "test_crate_files": "an open file can be removed",
+    "test_crate_peer": "the crate's program is looked for by its name there",
+    "test_demo": "a shell",
+    "test_docs": "a shell",
+    "test_files": "forks, pipes and permissions",
+    "test_interrupt": "Ctrl-C for one process alone",
+    "test_openings": "descriptors that are inherited",
+    "test_permissions": "users",
+    "test_postgres_server": "signals",
+    "test_replaced": "an open file can be removed",
+    "test_upgrade": "the crate's program is looked for by its name there",
+    "test_upgrade_turns": "the crate's program is looked for by its name there",
+    "test_view": "the crate's program is looked for by its name there",
+    "test_view_own_sql": "the crate's program is looked for by its name there",
+    "test_waiting": "signals",
+}
+
+
+def why_not(module: str, system: str = sys.platform) -> str | None:
+    """Why the file cannot be tested on the system."""
+    if system != "linux" and module in LINUX:
+        return f"needs Linux: {LINUX[module]}"
+    if system == "win32" and module in UNIX:
+        return f"needs Unix: {UNIX[module]}"
+    return None
+
+
+class Skipped(pytest.Module):
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        pytest.skip(why_not(self.path.stem) or "", allow_module_level=True)
+
+
+def skipped(file: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """In its place, a file of tests that says why it is skipped; None for one that can be tested here."""
+    if why_not(file.stem) is None:
+        return None
+    module: pytest.Module = Skipped.from_parent(parent, path=file)
+    return module
