@@ -4,7 +4,7 @@ import abc
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from agent_store._core import Appended, Entry, Findings, Head
 from agent_store.backends.common import generations, heads
@@ -24,7 +24,6 @@ from agent_store.errors import (
     TransactionConflict,
 )
 
-Result = TypeVar("Result")
 Progress = Callable[[int, int], object]
 Params = Sequence[Any] | Mapping[str, Any]
 
@@ -97,32 +96,16 @@ class Database(abc.ABC):
                 self.hints.put(name, (hint[0], appended.seq, appended.content_hash))
                 return appended
         self.hints.drop(name)
-
-        def append(turn: Turn, prepared: bool) -> Appended:  # noqa: FBT001
-            return writing.append(turn, name, payloads, expected, self.hints, prepared=prepared)
-
-        return self._append_all(tx, append)
-
-    def _append_all(self, tx: Transaction | None, work: Callable[[Turn, bool], Result]) -> Result:
-        """In a transaction that goes on nothing is prepared: where that fails, there is nothing to repeat."""
-        try:
-            with self.turn(tx) as turn:
-                return work(turn, tx is None and self.prepares)
-        except Trouble:  # of the prepared statements, which come first, and so nothing was done
-            self.stop_preparing()
         with self.turn(tx) as turn:
-            return work(turn, self.prepares)
+            return writing.append(turn, name, payloads, expected, self.hints)
 
     def append_rows(self, rows: list[tuple[str, str, bytes]], tx: Transaction | None = None) -> int:
         """To many logs, in this order; the last position."""
         self._check_writable()
         if not rows:
             return self.position(tx)
-
-        def append(turn: Turn, prepared: bool) -> int:  # noqa: FBT001
-            return writing.append_rows(turn, rows, self.hints, prepared=prepared)
-
-        return self._append_all(tx, append)
+        with self.turn(tx) as turn:
+            return writing.append_rows(turn, rows, self.hints)
 
     def pages(
         self,
