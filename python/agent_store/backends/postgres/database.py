@@ -159,8 +159,8 @@ class Database(abc.ABC):
     def backup(self, path: str, progress: Progress | None = None) -> Findings:  # noqa: ARG002
         """Not here."""
         raise BackendError(
-            "backup() copies an SQLite file: for a store on PostgreSQL use pg_dump, which takes it as it is at one moment "
-            "(docs/postgres.md), or `agent-store copy` into a file"
+            "backup() copies an SQLite file: a store on PostgreSQL is copied into one by `agent-store copy`, and backed up "
+            "by pg_dump, which takes it as it is at one moment (docs/postgres.md)"
         )
 
     def advance(self, key: str, how: str, n: int = 0, tx: Transaction | None = None) -> int:
