@@ -30,7 +30,6 @@ class Adopted(Database):
     exclusive = False
     durability = None
     read_only = False
-    prepares = False
 
     def __init__(self, connection: "psycopg.Connection[Any]", schema: str) -> None:
         super().__init__(schema)
@@ -45,13 +44,6 @@ class Adopted(Database):
                 f"there is no store in schema {schema!r}, and none is made in a pipeline: leave it first"
             )
         self.oid = oid if oid is not None else setup.create(self._wire, self.statements, None)
-
-    @property
-    def commits(self) -> bool:
-        return self._connection.autocommit and self._wire.status == IDLE
-
-    def stop_preparing(self) -> None:
-        """Nothing is prepared on a connection that is not ours."""
 
     def _check_usable(self) -> None:
         if self._connection.closed:
@@ -97,7 +89,7 @@ class Adopted(Database):
         return Statement(" ".join(parts))
 
     @contextlib.contextmanager
-    def turn(self, tx: Transaction | None) -> Iterator[Turn]:
+    def turn(self, tx: Transaction | None, *, alone: bool = True) -> Iterator[Turn]:  # noqa: ARG002
         """Of the transaction that is open, or one begun as an INSERT would."""
         with self._alone():
             if tx is not None:
