@@ -85,7 +85,7 @@ class File(Place):
 
 
 class Lent(File):
-    """A connection for each opening, which is closed at the end."""
+    """A connection for each opening, made with the options, which is closed at the end."""
 
     def __init__(self, kind: str, path: Path) -> None:
         super().__init__(kind, path)
@@ -100,7 +100,7 @@ class Lent(File):
         return connection
 
     def open(self, **options: Any) -> Store:
-        return agent_store.open(self.connect(), **options)
+        return agent_store.open(self.connect(**options))
 
 
 class Schema(Place):
@@ -134,7 +134,7 @@ class Schema(Place):
     def open(self, **options: Any) -> Store:
         if self.kind == "postgres":
             return agent_store.open(self.url, **options)
-        return agent_store.open(self.connect(), schema=self.name, **options)
+        return agent_store.open(self.connect(**options), schema=self.name)
 
     def damage(self, sql: str, *, guards: bool = True, loose: bool = False, detach: str = "") -> None:
         assert not detach

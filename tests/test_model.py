@@ -46,6 +46,8 @@ class OnAServer(OnAFile):
 
 
 class OnASqliteConnection(Lent):
+    options: ClassVar[dict[str, Any]] = {"timeout": 0.5}
+
     def arrange(self, stack: ExitStack) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         self.place = stack.enter_context(a_lent_file(Path(folder) / "app.db"))
@@ -59,7 +61,7 @@ class OnAPsycopgConnection(Lent):
 
 
 class InTransactionsOfSqlite(NoAutocommit, OnASqliteConnection):
-    options: ClassVar[dict[str, Any]] = {"isolation_level": "DEFERRED"}
+    options: ClassVar[dict[str, Any]] = {"timeout": 0.5, "isolation_level": "DEFERRED"}
 
 
 class InTransactionsOfPsycopg(NoAutocommit, OnAPsycopgConnection):

@@ -23,6 +23,8 @@ def append_all(binding: Binding, draw: Draw[Item], write: Write[Item, Result], b
         raise ValueError(f"batch must be 1 or more, not {batch}")
     if binding.writing() is not None:
         raise ValueError("batch= commits, and inside transaction() only its end does: leave batch= out")
+    if not binding.backend.commits:
+        raise ValueError("batch= commits, and here a transaction of the connection's owner does: leave batch= out")
     result: Result | None = None
     first, ended = 0, False
     while not ended:

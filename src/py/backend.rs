@@ -62,6 +62,12 @@ impl Sqlite {
         true
     }
 
+    /// True where a call of its own is durable when it returns.
+    #[getter]
+    fn commits(&self) -> bool {
+        true
+    }
+
     /// True where nothing can be read while a transaction is open elsewhere: one connection for all.
     #[getter]
     fn exclusive(&self) -> bool {

@@ -43,6 +43,10 @@ class Backend(Protocol[Tx, Pages]):
         """False for a connection of the caller's: who forgets to close such a store is not warned."""
 
     @property
+    def commits(self) -> bool:
+        """False while a write outside of `begin` becomes part of a transaction that only the caller ends."""
+
+    @property
     def exclusive(self) -> bool:
         """True where nobody can read while a transaction is open, as there is one connection for all.
 

@@ -137,16 +137,16 @@ class Merge:
             answered = {row[1] for row in rows}
             unread = {log for log in logs if log not in answered}
         for row in rows:
-            self._take_in(logs[row[1]], row)
+            self._take_in(session, logs[row[1]], row)
         for each in logs.values():
             if not each.rows and each.log not in unread:
-                raise self._gone(session, each)
+                raise self._gone(session, each, each.high - 1 if self._reverse else each.low)
         known = [each for each in self._unknown if each.rows]
         self._unknown = [each for each in self._unknown if not each.rows]
         for each in known:
             self._line_up(each)
 
-    def _take_in(self, each: _Log, row: Row) -> None:
+    def _take_in(self, session: Session, each: _Log, row: Row) -> None:
         position, _, seq, content_hash, payload = row
         if each.rows:
             wanted = each.rows[-1][2] + self._sign
@@ -155,15 +155,14 @@ class Merge:
             if each.next is not None and position != each.next:
                 raise undone()
         if seq != wanted:
-            raise missing(each.name, wanted)
+            raise self._gone(session, each, wanted)
         check(each.name, seq, content_hash, payload)
         each.rows.append(row)
         self._ahead.add(each.log)
         self._size += OVERHEAD + len(payload)
 
-    def _gone(self, session: Session, each: _Log) -> Exception:
-        """Nothing is left of what is still to come of a log."""
-        seq = each.high - 1 if self._reverse else each.low
+    def _gone(self, session: Session, each: _Log, seq: int) -> Exception:
+        """Entry `seq`, or a later one, was there when the reading began."""
         if session.may_forget and not session.from_seq([(each.log, seq)]):
             return undone()
         return missing(each.name, seq)

@@ -47,7 +47,7 @@ class OneLog:
         page = []
         for position, _, seq, content_hash, payload in rows:
             if seq != self._low:
-                raise missing(self._name, self._low)
+                raise self._gone(session, self._low)
             check(self._name, seq, content_hash, payload)
             page.append(Entry(*self._name, seq, self._prev, content_hash, payload, position))
             self._prev = content_hash
@@ -66,7 +66,7 @@ class OneLog:
             if self._high <= begin:
                 break
             if seq != self._high - 1:
-                raise missing(self._name, self._high - 1)
+                raise self._gone(session, self._high - 1)
             check(self._name, seq, content_hash, payload)
             if self._link is not None and content_hash != self._link:
                 raise undone()

@@ -37,6 +37,11 @@ class Dbapi:
         if not self._read(None, lambda: layout.is_there(self._session)):
             self._make()
 
+    @property
+    def commits(self) -> bool:
+        connection = self._session.connection
+        return self._run(lambda: writing.is_autocommit(connection) and not connection.in_transaction)
+
     def _make(self) -> None:
         """As a CREATE TABLE of the caller's: in the open transaction; with none open, at once."""
 
@@ -45,7 +50,7 @@ class Dbapi:
                 call.several()
                 layout.create(self._session)
 
-        self._run(lambda: writing.write(self._session, create, stays=False))
+        self._run(lambda: writing.define(self._session, create))
 
     def _check(self) -> None:
         # Before any lock: in a forked child it may be held for ever.

@@ -1,5 +1,6 @@
 """The caller's own SQL, run by the store: one statement, in the transaction that the store's calls are in."""
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from agent_store.errors import TransactionConflict
 
 Params = Sequence[Any] | Mapping[str, Any]
 
+_COUNTS = re.compile(r"statement uses (\d+), and there (?:are|is) (\d+) supplied")
 READS = {"SELECT", "VALUES", "EXPLAIN", "PRAGMA"}
 
 
@@ -76,8 +78,11 @@ def run(session: Session, sql: str, params: Params) -> sqlite3.Cursor:
             raise ValueError("more than one statement: call once for each, in one transaction()") from error
         if "is not supported" in text or "probably unsupported type" in text:
             raise TypeError(f"{text}: an SQL parameter must be None, int, float, str or bytes-like") from error
-        if "binding" in text:
+        if counts := _COUNTS.search(text):
+            text = f"the statement has {counts[1]} placeholders and {counts[2]} parameters were given"
             raise ValueError(text) from error
+        if "supply a value for binding" in text:
+            raise ValueError(f"no parameter was given for a placeholder: {text}") from error
         raise
 
 

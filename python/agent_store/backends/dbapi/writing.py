@@ -20,7 +20,14 @@ CALL = "agent_store_call"
 NAMED = 1_000  # heads that OutcomeUnknown names
 # A statement that changes nothing, and takes the write lock as the first of a deferred transaction: then SQLite waits
 # for it and reads what is committed by then. After a look of ours at the head it would do neither.
-LOCK = "DELETE FROM main._agent_store_logs WHERE 0"
+LOCK = ("DELETE FROM main._agent_store_logs WHERE 0",)
+# The same where there is no table yet.
+LOCK_NOTHING = (
+    "SAVEPOINT agent_store_lock",
+    "CREATE TABLE main._agent_store_lock (a)",
+    "ROLLBACK TO agent_store_lock",
+    "RELEASE agent_store_lock",
+)
 
 
 def is_autocommit(connection: sqlite3.Connection) -> bool:
@@ -84,17 +91,29 @@ def undo(session: Session, savepoint: str) -> None:
             return
 
 
-def write(session: Session, work: Callable[[Call], Result], *, stays: bool = True) -> Result:
-    """Run `work` in the caller's transaction, or in one of its own, which `stays` where the caller's own would."""
-    connection = session.connection
-    if connection.in_transaction:
+def write(session: Session, work: Callable[[Call], Result]) -> Result:
+    """Run `work` in the caller's transaction, or in one of its own, which stays open where the caller's own would."""
+    if session.connection.in_transaction:
         lock(session)
         return joined(session, Moved(), work)
+    return alone(session, work, commits=is_autocommit(session.connection))
+
+
+def define(session: Session, work: Callable[[Call], Result]) -> Result:
+    """The same for what makes tables: with no transaction open the caller's own CREATE TABLE is committed at once."""
+    if session.connection.in_transaction:
+        lock(session, LOCK_NOTHING)
+        return joined(session, Moved(), work)
+    return alone(session, work, commits=True)
+
+
+def alone(session: Session, work: Callable[[Call], Result], *, commits: bool) -> Result:
+    """Run `work` in a transaction of its own."""
     call = Call(session, joined=False)
     try:
         begin(session)
         result = work(call)
-        if not stays or is_autocommit(connection):
+        if commits:
             commit(session, call.moved)
     except BaseException:
         rollback(session)
@@ -124,12 +143,15 @@ def begin(session: Session) -> None:
         raise translated(error, monotonic() - begun) from error
 
 
-def lock(session: Session) -> None:
+def lock(session: Session, statements: tuple[str, ...] = LOCK) -> None:
     """Make the caller's transaction a writer; BusyError where it cannot become one."""
     begun = monotonic()
     try:
-        session.run(LOCK)
+        for sql in statements:
+            session.run(sql)
     except sqlite3.Error as error:
+        if statements is LOCK_NOTHING:
+            undo(session, "agent_store_lock")
         # With nothing read yet SQLite waits, as for BEGIN IMMEDIATE.
         waited = monotonic() - begun
         raise (translated(error, waited, SNAPSHOT) if is_busy(error) else translated(error)) from error

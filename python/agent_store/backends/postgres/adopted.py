@@ -107,7 +107,7 @@ class Adopted(Database):
         """In the transaction that is open; else each statement by itself, and nothing is left open."""
         with self._alone() as wire:
             joins = wire.status == INTRANS
-            yield Reader(wire, self.statements, self.oid, may_forget=joins and tx is None, joins=joins)
+            yield Reader(wire, self.statements, self.oid, may_forget=joins and tx is None, joins=joins, shared=True)
 
     def begin(self, within: Transaction | None = None) -> Transaction:
         """A savepoint in what is open; else a transaction, which is the caller's to commit where he does that."""

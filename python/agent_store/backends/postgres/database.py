@@ -4,7 +4,7 @@ import abc
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from agent_store._core import Appended, Entry, Findings, Head
 from agent_store.backends.common import generations, heads
@@ -25,6 +25,7 @@ from agent_store.errors import (
     TransactionConflict,
 )
 
+Result = TypeVar("Result")
 Progress = Callable[[int, int], object]
 Params = Sequence[Any] | Mapping[str, Any]
 
@@ -103,8 +104,21 @@ class Database(abc.ABC):
                 self.hints.put(name, (hint[0], appended.seq, appended.content_hash))
                 return appended
         self.hints.drop(name)
+
+        def append(turn: Turn, prepared: bool) -> Appended:  # noqa: FBT001
+            return writing.append(turn, name, payloads, expected, self.hints, prepared=prepared)
+
+        return self._append_all(tx, append)
+
+    def _append_all(self, tx: Transaction | None, work: Callable[[Turn, bool], Result]) -> Result:
+        """In a transaction that goes on nothing is prepared: where that fails, there is nothing to repeat."""
+        try:
+            with self.turn(tx) as turn:
+                return work(turn, tx is None and self.prepares)
+        except Trouble:  # of the prepared statements, which come first, and so nothing was done
+            self.stop_preparing()
         with self.turn(tx) as turn:
-            return writing.append(turn, name, payloads, expected, self.hints)
+            return work(turn, self.prepares)
 
     def _append_next(self, hint: Any, name: tuple[str, str], payload: bytes) -> Appended | None:
         try:
@@ -119,8 +133,11 @@ class Database(abc.ABC):
         self._check_writable()
         if not rows:
             return self.position(tx)
-        with self.turn(tx) as turn:
-            return writing.append_rows(turn, rows, self.hints)
+
+        def append(turn: Turn, prepared: bool) -> int:  # noqa: FBT001
+            return writing.append_rows(turn, rows, self.hints, prepared=prepared)
+
+        return self._append_all(tx, append)
 
     def pages(
         self,
@@ -219,7 +236,7 @@ class Database(abc.ABC):
                 turn.ledger.forget()
                 return host.query(turn.wire, sql, params)
         try:
-            with self.reader(None) as reader, reader.read_only():
+            with self.reader(None) as reader, reader.read_only(within=not may_write):
                 return host.query(reader.wire, sql, params)
         except StoreError as error:
             if not host.writes(error) or self.read_only:

@@ -84,15 +84,22 @@ def query(wire: Wire, sql: str, params: Params) -> list[tuple[Any, ...]]:
 def _run(wire: Wire, sql: str, params: Params) -> "psycopg.Cursor[tuple[Any, ...]]":
     # Without parameters psycopg would take several statements at once, of which one may be COMMIT; not in a pipeline.
     text: Query = sql.encode()
+    # What was left out is no parameter list: a % in such a statement is a %.
+    given = None if params == () else params
     cursor = psycopg.Cursor(wire.connection, row_factory=tuple_row)
     wire.round_trips += 1
     try:
         if not psycopg.Pipeline.is_supported():
-            return cursor.execute(text, params or None, prepare=False)
+            return cursor.execute(text, given, prepare=False)
         with wire.connection.pipeline():
-            cursor.execute(text, params or None, prepare=False)
+            cursor.execute(text, given, prepare=False)
         return cursor
     except psycopg.Error as error:
+        words = str(error)
+        if error.sqlstate is None and words.startswith("cannot adapt"):
+            raise TypeError(words) from None
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+            raise ValueError(words) from None
         wire.note(error)
         raise _error(error, lost=wire.lost) from error
 

@@ -12,18 +12,26 @@ from agent_store.backends.postgres.wire import Call, Rows, Trouble, Wire
 from agent_store.errors import TransactionConflict
 
 HASH = 32
+SAVE = Statement("SAVEPOINT _agent_store_query")
+READ_ONLY = Statement("SET LOCAL transaction_read_only = on")
+BACK = Statement("ROLLBACK TO SAVEPOINT _agent_store_query")
+RELEASE = Statement("RELEASE SAVEPOINT _agent_store_query")
 
 
 class Reader:
     """On a connection that one call has. With its first statement travels the question whose store this is."""
 
-    def __init__(self, wire: Wire, statements: Statements, oid: int, *, may_forget: bool, joins: bool) -> None:
+    def __init__(
+        self, wire: Wire, statements: Statements, oid: int, *, may_forget: bool, joins: bool, shared: bool = False
+    ) -> None:
         self.wire = wire
         self._statements = statements
         self.schema = statements.schema
         self._oid = oid
         self._may_forget = may_forget
         self._joins = joins
+        # The same connection is used by what the caller does in `progress`.
+        self.shared = shared or joins
         self._asked = False
         self._before: list[Call] = []
 
@@ -92,8 +100,10 @@ class Reader:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
-        """One state for several statements; in a transaction of the caller's it is his level of isolation that counts."""
-        if self._joins:
+        """One state for several statements. On a connection of the caller's each has its own: what he does meanwhile on
+        the same one must not get into a transaction of ours, and entries stay as they are anyway.
+        """
+        if self.shared:
             yield
             return
         self._before = [(BEGIN_READING, ())]
@@ -106,16 +116,19 @@ class Reader:
             roll_back(self.wire)
 
     @contextlib.contextmanager
-    def read_only(self) -> Iterator[None]:
-        """A transaction in which SQL of the caller's cannot write; in one of his own it is as that is."""
-        if self._joins:
+    def read_only(self, *, within: bool) -> Iterator[None]:
+        """A transaction in which SQL of the caller's cannot write; in one that is open, `within` says so for a part."""
+        if self._joins and not within:
             yield
             return
-        self.run((BEGIN_QUERY, ()))
+        if self._joins:
+            self.run((SAVE, ()), (READ_ONLY, ()))
+        else:
+            self.run((BEGIN_QUERY, ()))
         try:
             yield
         finally:
-            roll_back(self.wire)
+            roll_back(self.wire, *([(BACK, ()), (RELEASE, ())] if self._joins else []))
 
     def copy(self, statement: Statement) -> Iterator[list[bytes]]:
         """The pieces that a COPY gives."""
@@ -130,5 +143,6 @@ class Reader:
         """A new snapshot, after an error has ended this one; what is in entries was there before."""
         if self._joins:
             raise TransactionConflict("the error has ended the transaction of this connection: roll it back")
-        roll_back(self.wire)
-        self._before = [(BEGIN_READING, ())]
+        if not self.shared:
+            roll_back(self.wire)
+            self._before = [(BEGIN_READING, ())]

@@ -27,10 +27,10 @@ def whole(reader: Reader, statements: Statements, progress: Progress) -> Finding
     with reader.snapshot():
         altered = catalog.compare(reader, checker)
         try:
-            last, logs = reader.fetch("extent")[0]
+            last, logs, newest_log = reader.fetch("extent")[0]
             _Feed(reader, statements, checker, _Told(progress, last)).positions(last)
             checker.finish(last)
-            _beside(reader, checker)
+            _beside(reader, checker, newest_log)
         except (BackendError, CorruptDatabase) as error:
             if not altered or reader.wire.lost:
                 raise
@@ -42,12 +42,18 @@ def whole(reader: Reader, statements: Statements, progress: Progress) -> Finding
     return checker.findings(logs, names)
 
 
-def _beside(reader: Reader, checker: Checker) -> None:
+def _beside(reader: Reader, checker: Checker, newest_log: int) -> None:
     """What the entries by themselves do not show."""
-    for (log,) in reader.fetch("empty_logs"):
-        checker.report_empty(log)
-    for orphan in reader.fetch("orphans"):
-        checker.report_orphans(*orphan)
+    after = LOWEST
+    while empty := reader.fetch("empty_logs", after, newest_log):
+        for (log,) in empty:
+            checker.report_empty(log)
+        after = empty[-1][0]
+    after = LOWEST
+    while orphans := reader.fetch("orphans", after):
+        for orphan in orphans:
+            checker.report_orphans(*orphan)
+        after = orphans[-1][0]
     for (log,) in reader.fetch("odd_logs"):
         detail = f"the id of a log is {log}, below 1" if log < 1 else f"stream or writer of log {log} is not text"
         checker.report("malformed", log, None, None, detail)
@@ -163,7 +169,8 @@ class _Feed:
         try:
             for pieces in self.reader.copy(Statement(text)):
                 self.checker.copy(pieces)
-                self.told.done(self.checker.entries)
+                if not self.reader.shared:
+                    self.told.done(self.checker.entries)
             small = self.checker.held < HELD // 4
         except BaseException:
             with contextlib.suppress(StoreError):

@@ -24,10 +24,12 @@ def append_next(turn: Turn, hint: Place, name: Name, payload: bytes, oid: int, *
     return Appended(1, seq + 1, content_hash, row[3], rows[0][0])
 
 
-def append(turn: Turn, name: Name, payloads: list[bytes], expected: Expected, hints: Hints) -> Appended:
+def append(
+    turn: Turn, name: Name, payloads: list[bytes], expected: Expected, hints: Hints, *, prepared: bool
+) -> Appended:
     """To one log, whatever its head is."""
     ledger = turn.ledger
-    _read(turn, [name])
+    _read(turn, [name], prepared=prepared)
     head = ledger.heads.get(name)
     log, seq, content_hash = head if head is not None else (ledger.last_log + 1, 0, None)
     if expected is not None and expected != (seq, content_hash or b""):
@@ -45,11 +47,11 @@ def append(turn: Turn, name: Name, payloads: list[bytes], expected: Expected, hi
     return Appended(len(rows), place[1], content_hash if len(rows) == 1 else rows[-2][3], place[2], rows[-1][0])
 
 
-def append_rows(turn: Turn, rows: list[tuple[str, str, bytes]], hints: Hints) -> int:
+def append_rows(turn: Turn, rows: list[tuple[str, str, bytes]], hints: Hints, *, prepared: bool) -> int:
     """To many logs, in this order; the last position."""
     ledger = turn.ledger
     names = list(dict.fromkeys((stream, writer) for stream, writer, _ in rows))
-    _read(turn, names)
+    _read(turn, names, prepared=prepared)
     new: dict[Name, int] = {}
     for name in names:
         if name not in ledger.heads:
@@ -70,7 +72,7 @@ def append_rows(turn: Turn, rows: list[tuple[str, str, bytes]], hints: Hints) ->
 LATEST = 256  # logs of a bulk write that are remembered
 
 
-def _read(turn: Turn, names: list[Name]) -> None:
+def _read(turn: Turn, names: list[Name], *, prepared: bool) -> None:
     """What the ledger does not know of the store and these logs, in one round trip."""
     ledger = turn.ledger
     unknown = [name for name in names if name not in ledger.heads]
@@ -80,7 +82,7 @@ def _read(turn: Turn, names: list[Name]) -> None:
     if unknown:
         streams, writers = [stream for stream, _ in unknown], [writer for _, writer in unknown]
         calls.append(turn.call("heads_of", streams, writers))
-    found = turn.run(*calls)
+    found = turn.run(*calls, prepared=prepared)
     if calls:
         ledger.position, ledger.last_log = found[0][0]
     for number, log, seq, content_hash in found[1] if unknown else []:

@@ -1,5 +1,8 @@
 WITH RECURSIVE found (log) AS (
-    (SELECT entries.log FROM {schema}._agent_store_entries AS entries ORDER BY entries.log LIMIT 1)
+    (
+        SELECT entries.log FROM {schema}._agent_store_entries AS entries
+        WHERE entries.log > %s ORDER BY entries.log LIMIT 1
+    )
     UNION ALL
     SELECT next.log FROM found CROSS JOIN LATERAL (
         SELECT entries.log FROM {schema}._agent_store_entries AS entries
@@ -15,4 +18,4 @@ CROSS JOIN LATERAL (
     WHERE entries.log = found.log ORDER BY entries.seq LIMIT 1
 ) AS first
 WHERE NOT EXISTS (SELECT 1 FROM {schema}._agent_store_logs AS logs WHERE logs.id = found.log)
-LIMIT 100000
+LIMIT 10000
