@@ -22,6 +22,7 @@ class Own(Database):
 
     owned = True
     exclusive = False
+    commits = True
 
     def __init__(self, address: Address, durability: str, read_only: bool, timeout: float) -> None:  # noqa: FBT001
         super().__init__(address.schema)
