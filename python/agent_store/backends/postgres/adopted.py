@@ -41,8 +41,14 @@ class Adopted(Database):
         self._check_usable()
         oid = setup.table(setup.look(self._wire, self.statements), schema)
         if oid is None and self._wire.in_pipeline:
-            raise TransactionConflict(f"there is no store in schema {schema!r}, and none is made in a pipeline: leave it first")
+            raise TransactionConflict(
+                f"there is no store in schema {schema!r}, and none is made in a pipeline: leave it first"
+            )
         self.oid = oid if oid is not None else setup.create(self._wire, self.statements, None)
+
+    @property
+    def commits(self) -> bool:
+        return self._connection.autocommit and self._wire.status == IDLE
 
     def stop_preparing(self) -> None:
         """Nothing is prepared on a connection that is not ours."""
@@ -51,7 +57,9 @@ class Adopted(Database):
         if self._connection.closed:
             raise BackendError("the connection is closed")
         if self._wire.status == INERROR:
-            raise TransactionConflict("an earlier error has ended the transaction of this connection: roll it back first")
+            raise TransactionConflict(
+                "an earlier error has ended the transaction of this connection: roll it back first"
+            )
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Wire]:

@@ -6,6 +6,7 @@ from functools import cache
 from agent_store._core import Checker
 from agent_store.backends.common.statements import of
 from agent_store.backends.postgres.reader import Reader
+from agent_store.backends.postgres.setup import NEWEST
 from agent_store.backends.postgres.statements import quoted
 
 _ENTRIES, _LOGS, _META, _VIEW = (f"_agent_store_{name}" for name in ("entries", "logs", "meta", "log"))
@@ -92,11 +93,10 @@ def expected() -> dict[str, str]:
     for table, constraints in _CONSTRAINTS.items():
         for name, said in constraints.items():
             found[f"constraint {name} of {table}"] = said
-            if not said.startswith("CHECK"):
-                found[f"index {name} of {table}"] = "unique"
     for table, triggers in _TRIGGERS.items():
         for event, (kind, function) in triggers.items():
             found[f"trigger {table}_{event} of {table}"] = f"{kind}, enabled A, {function}"
+    found.update({"key _agent_store.format": str(NEWEST), "key _agent_store.id": "some"})
     for name, source in _FUNCTION.findall(guards):
         found[f"function {name}"] = f"plpgsql, {_SET}\n{source}"
     match = _VIEW_TEXT.search(guards)

@@ -22,7 +22,10 @@ _ADVICE = (
     (("role ", "does not exist"), "there is no such user: CREATE ROLE makes one (docs/postgres.md)"),
     (("database ", "does not exist"), "there is no such database: CREATE DATABASE makes it, with ENCODING 'UTF8'"),
     (("permission denied for database",), "the user may not connect to this database: GRANT CONNECT lets it"),
-    (("too many clients", "remaining connection slots", "too many connections"), "close connections, or raise the limit"),
+    (
+        ("too many clients", "remaining connection slots", "too many connections"),
+        "close connections, or raise the limit",
+    ),
     (("SSL", "certificate", "TLS"), "TLS as the URL wants it did not come about: look at sslmode= and sslrootcert="),
     (("could not translate host name", "Name or service", "resolve host", "nodename nor"), "no such host is known"),
     (("Connection refused", "No such file or directory"), "no server listens there: start it, or mend host and port"),

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 Params = Sequence[Any] | Mapping[str, Any]
 
 TRANSACTION = "use `with store.transaction():`, which begins, commits and rolls back"
-SESSION = "connections are shared by all calls: set it in the URL (options=), for the role, or by SET LOCAL in transaction()"
+SESSION = (
+    "connections are shared by all calls: set it in the URL (options=), for the role, or by SET LOCAL in transaction()"
+)
 OWN = "use a psycopg connection of your own for it"
 _REFUSED = {
     **dict.fromkeys(("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"), TRANSACTION),

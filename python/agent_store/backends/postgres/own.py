@@ -21,6 +21,7 @@ class Own(Database):
     """Each call takes a connection from the pool, and a transaction keeps one until it ends."""
 
     owned = True
+    commits = True
     exclusive = False
 
     def __init__(self, address: Address, durability: str, read_only: bool, timeout: float) -> None:  # noqa: FBT001

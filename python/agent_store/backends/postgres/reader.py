@@ -57,7 +57,9 @@ class Reader:
         return rows[len(before) :]
 
     def fetch(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
-        """All rows."""
+        """All rows; of a name that no text of the server's can be there are none."""
+        if any(isinstance(param, str) and "\0" in param for param in params):
+            return []
         return self.run((self._statements[statement], params))[0]
 
     def change(self, statement: str, *params: object) -> int:

@@ -60,8 +60,6 @@ def _beside(reader: Reader, checker: Checker, newest_log: int) -> None:
     for key, value in reader.fetch("odd_counters"):
         held = "nothing" if value is None else value
         detail = f"generation {key!r} holds {held}, not an integer from 0 to 2^63 - 1"
-        if key.startswith("_agent_store."):
-            detail = f"the key {key!r} with {held} is not of this format"
         checker.report("malformed", None, None, None, detail)
 
 
@@ -86,14 +84,15 @@ def log(
         if seq is None:
             checker.report_empty(log_id)
             return checker.findings(0, {log_id: name})
-        after = LOWEST if since is None else since.seq
-        _Feed(reader, statements, checker, _Told(progress, seq - max(after, 0))).seqs(log_id, after, seq)
+        first = LOWEST if since is None else since.seq + 1
+        if first <= seq:
+            _Feed(reader, statements, checker, _Told(progress, seq - max(first, 1) + 1)).seqs(log_id, first, seq)
     head_now = (seq, content_hash) if len(content_hash or b"") == 32 else None  # noqa: PLR2004 - of a hash
     return checker.findings(1, {log_id: name}, head_now)
 
 
 def _check_in_place(reader: Reader, log_id: int | None, head: Head, role: str) -> None:
-    found = [] if log_id is None else reader.fetch("log_page", log_id, head.seq - 1, head.seq)
+    found = [] if log_id is None else reader.fetch("pages_of_log", log_id, head.seq, head.seq)
     if found and found[0][3] == head.content_hash:
         return
     what = "another entry stands there" if found else "the log has no such entry"
@@ -125,46 +124,52 @@ class _Feed:
 
     def positions(self, last: int) -> None:
         """All up to `last`, also what stands below 1."""
-        self._run(last, "copy_positions", "store_all", (), first=0)
+        self._run("positions", (), LOWEST, last)
 
-    def seqs(self, log_id: int, after: int, last: int) -> None:
+    def seqs(self, log_id: int, first: int, last: int) -> None:
         """Of one log."""
-        self._run(last, "copy_log", "log_page", (log_id,), first=after if after > LOWEST else 0, lowest=after)
+        self._run("log", (log_id,), first, last)
 
-    def _run(
-        self, last: int, copy: str, page: str, params: tuple[int, ...], *, first: int, lowest: int = LOWEST
-    ) -> None:
-        chunk = LEAST
-        after, upto = lowest, min(first + chunk, last)
-        skip = LEAST
+    def _run(self, what: str, params: tuple[int, ...], first: int, last: int) -> None:
+        """From `first` to `last`, both included, by ranges of numbers: a COPY does not say how far it came."""
+        rows, skip = LEAST, LEAST
+        upto = min(max(first, 1) + rows, last)
         while True:
             fed = self.checker.entries
             try:
                 if self.reader.wire.in_pipeline:
-                    self._pages(page, (*params, after, upto))
+                    self._pages(what, params, first, upto)
                 else:
-                    chunk = min(4 * chunk, MOST) if self._copy(copy, params, after, upto) else max(chunk // 4, LEAST)
+                    rows = min(4 * rows, MOST) if self._copy(what, params, first, upto) else max(rows // 4, LEAST)
             except CorruptDatabase as error:
-                if copy != "copy_positions":
+                if what != "positions":
                     raise
                 # As positions follow on, so far it came; what comes next cannot be read, and the rest is looked at.
-                reached = max(after, 0) + self.checker.entries - fed
-                skip = skip * 2 if reached == max(after, 0) else LEAST
-                upto = min(reached + skip, last)
-                self.checker.unreadable(reached + 1, upto, str(error))
+                reached = max(first, 1) + self.checker.entries - fed
+                skip = skip * 2 if reached == max(first, 1) else LEAST
+                upto = min(reached + skip - 1, last)
+                self.checker.unreadable(reached, upto, str(error))
                 self.reader.begin_anew()
             self._answer()
             self.told.done(self.checker.entries)
             if upto >= last:
                 break
-            after, upto = upto, min(upto + chunk, last)
+            first = upto + 1
+            if self.checker.entries == fed:
+                first = max(first, self._next(what, params, first) or last)
+            upto = min(first + rows - 1, last)
         self.told.end()
 
-    def _copy(self, name: str, params: tuple[int, ...], after: int, upto: int) -> bool:
+    def _next(self, what: str, params: tuple[int, ...], first: int) -> int | None:
+        """Over a gap, which may be as wide as a number is large."""
+        found: int | None = self.reader.fetch("next_position" if what == "positions" else "next_seq", *params, first)[0][0]
+        return found
+
+    def _copy(self, what: str, params: tuple[int, ...], first: int, last: int) -> bool:
         """True where so little had to wait for an answer that the next may be larger."""
-        numbers = dict(zip(("log",), params, strict=False), after=after, upto=upto)
-        text = self.statements.script(name)
-        for key, number in numbers.items():
+        numbers = dict(zip(("log",), params, strict=False), first=first, last=last)
+        text = self.statements.script(f"copy_{what}")
+        for key, number in numbers.items():  # a COPY takes no parameters
             text = text.replace(f"{{{key}}}", f"({number})" if number > LOWEST else "(-9223372036854775807 - 1)")
         try:
             for pieces in self.reader.copy(Statement(text)):
@@ -186,10 +191,9 @@ class _Feed:
                 found += self.reader.before(waiting[start : start + ASKED])
             self.checker.answer(found)
 
-    def _pages(self, name: str, params: tuple[int, ...]) -> None:
-        *fixed, after, upto = params
-        while rows := self.reader.fetch(name, *fixed, after, upto):
+    def _pages(self, what: str, params: tuple[int, ...], first: int, last: int) -> None:
+        """In the caller's pipeline, where no COPY can be."""
+        while first <= last and (rows := self.reader.fetch(f"pages_of_{what}", *params, first, last)):
             self.checker.rows(rows)
-            after = rows[-1][0 if name == "store_all" else 2]
-            if self.checker.held > HELD:
-                self._answer()
+            first = rows[-1][0 if what == "positions" else 2] + 1
+            self._answer()

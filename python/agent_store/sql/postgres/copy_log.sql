@@ -1,4 +1,4 @@
 COPY (
     SELECT position, log, seq, content_hash, payload FROM {schema}._agent_store_entries
-    WHERE log = {log} AND seq > {after} AND seq <= {upto} ORDER BY seq
+    WHERE log = {log} AND seq >= {first} AND seq <= {last} ORDER BY seq
 ) TO STDOUT (FORMAT binary)

@@ -1,4 +1,4 @@
 COPY (
     SELECT position, log, seq, content_hash, payload FROM {schema}._agent_store_entries
-    WHERE position > {after} AND position <= {upto} ORDER BY position
+    WHERE position >= {first} AND position <= {last} ORDER BY position
 ) TO STDOUT (FORMAT binary)

@@ -13,6 +13,11 @@ SELECT
         || CASE WHEN ours.relispartition THEN ', a partition' ELSE '' END
 FROM ours
 UNION ALL
+SELECT 'table ' || others.relname, 'is not ours'
+FROM pg_catalog.pg_class AS others
+WHERE others.relnamespace IN (SELECT ours.relnamespace FROM ours) AND others.relkind NOT IN ('i', 'I')
+    AND starts_with(others.relname, '_agent_store_') AND others.oid NOT IN (SELECT ours.oid FROM ours)
+UNION ALL
 SELECT 'view ' || ours.relname, pg_catalog.pg_get_viewdef(ours.oid) FROM ours WHERE ours.relkind = 'v'
 UNION ALL
 SELECT
@@ -37,11 +42,13 @@ FROM ours JOIN pg_catalog.pg_constraint AS constraints ON constraints.confrelid 
 UNION ALL
 SELECT
     'index ' || names.relname || ' of ' || ours.relname,
-    CASE WHEN indexes.indisunique THEN 'unique' ELSE 'not unique' END
-        || CASE WHEN indexes.indisvalid AND indexes.indisready THEN '' ELSE ', not valid: REINDEX makes it anew' END
+    CASE WHEN indexes.indisvalid AND indexes.indisready THEN 'is not ours' ELSE 'not valid: REINDEX makes it anew' END
 FROM ours
 JOIN pg_catalog.pg_index AS indexes ON indexes.indrelid = ours.oid
 JOIN pg_catalog.pg_class AS names ON names.oid = indexes.indexrelid
+WHERE NOT (indexes.indisvalid AND indexes.indisready) OR NOT EXISTS (
+    SELECT FROM pg_catalog.pg_constraint AS backed WHERE backed.conindid = indexes.indexrelid
+)
 UNION ALL
 SELECT
     'trigger ' || triggers.tgname || ' of ' || ours.relname,
@@ -61,6 +68,9 @@ WHERE rules.rulename <> '_RETURN'
 UNION ALL
 SELECT 'inheritance of ' || ours.relname, 'is not ours'
 FROM ours JOIN pg_catalog.pg_inherits AS heirs ON ours.oid IN (heirs.inhrelid, heirs.inhparent)
+UNION ALL
+SELECT 'key ' || meta.key, CASE meta.key WHEN '_agent_store.id' THEN 'some' ELSE meta.ival::text END
+FROM {schema}._agent_store_meta AS meta WHERE starts_with(meta.key, '_agent_store.')
 UNION ALL
 SELECT
     'function ' || functions.proname,

@@ -1,2 +1,2 @@
 SELECT position, log, seq, content_hash, payload FROM {schema}._agent_store_entries
-WHERE position > %s AND position <= %s ORDER BY position LIMIT 512
+WHERE log = %s AND seq >= %s AND seq <= %s ORDER BY seq LIMIT 512
