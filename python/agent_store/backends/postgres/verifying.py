@@ -162,9 +162,8 @@ class _Feed:
 
     def _next(self, what: str, params: tuple[int, ...], first: int) -> int | None:
         """Over a gap, which may be as wide as a number is large."""
-        found: int | None = self.reader.fetch("next_position" if what == "positions" else "next_seq", *params, first)[
-            0
-        ][0]
+        statement = "next_position" if what == "positions" else "next_seq"
+        found: int | None = self.reader.fetch(statement, *params, first)[0][0]
         return found
 
     def _copy(self, what: str, params: tuple[int, ...], first: int, last: int) -> bool:
