@@ -86,8 +86,8 @@ def test_the_roles_of_the_page(schema: Schema, roles: Callable[[str], str]) -> N
     with agent_store.open(roles("app_writer")) as store:
         writes(store)
         reads(store)
-    for options in ({}, {"read_only": True}):
-        with agent_store.open(roles("app_reader"), **options) as store:
+    for read_only in (False, True):
+        with agent_store.open(roles("app_reader"), read_only=read_only) as store:
             reads(store)
             with pytest.raises((BackendError, ReadOnlyStore), match=r"permission denied|read_only"):
                 store.log("s", "w").append(b"no")
@@ -116,8 +116,7 @@ OWNERS = [
     ("TRUNCATE {s}._agent_store_meta", "never removed"),
     ("INSERT INTO {s}._agent_store_entries VALUES (5, 1, 4, decode(repeat('00', 32), 'hex'), '')", "follow on"),
     (
-        "INSERT INTO {s}._agent_store_entries SELECT 4 + 2 * n, 1, 4 + n, decode(repeat('00', 32), 'hex'), ''"
-        " FROM generate_series(0, 1) AS n",
+        "INSERT INTO {s}._agent_store_entries SELECT 2*seq + 2, 1, seq + 3, content_hash, '' FROM {s}._agent_store_log",
         "follow on",
     ),
     ("INSERT INTO {s}._agent_store_entries VALUES (4, 1, 4, '', '')", "hash_check"),
