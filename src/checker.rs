@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use hashlink::LruCache;
 
 use crate::chain::Hash;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::findings::{Break, Findings, Kind};
 use crate::held::{Held, Waiting};
 use crate::judge::Judge;
@@ -94,8 +94,8 @@ impl Checker {
     }
 
     /// Judge the first `count` of `waiting`, each against the entry of its log with the greatest seq below its own;
-    /// there is none where none is given.
-    pub fn answer(&mut self, count: usize, before: &HashMap<(i64, i64), State>) -> Result<()> {
+    /// there is none where none is given, and `None` is what could not be read, which is reported by itself.
+    pub fn answer(&mut self, count: usize, before: &HashMap<(i64, i64), Option<State>>) -> Result<()> {
         let Self { judge, held, .. } = self;
         for Waiting { number, place, row } in held.take(count).rows() {
             judge.number = number;
@@ -210,11 +210,15 @@ impl Lookup for Later {
     }
 }
 
-struct Answers<'a>(&'a HashMap<(i64, i64), State>);
+struct Answers<'a>(&'a HashMap<(i64, i64), Option<State>>);
 
 impl Lookup for Answers<'_> {
     fn before(&self, log: i64, seq: i64) -> Result<Before> {
-        Ok(Before::Known(self.0.get(&(log, seq)).copied()))
+        match self.0.get(&(log, seq)) {
+            None => Ok(Before::Known(None)),
+            Some(Some(state)) => Ok(Before::Known(Some(*state))),
+            Some(None) => Err(Error::Corrupt(format!("what goes before entry {seq} of log {log} cannot be read"))),
+        }
     }
 }
 

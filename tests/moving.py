@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import agent_store
 from agent_store import Entry, Store
 
 ROWS = [(f"s{number % 3}", f"w{number % 5}", b"%d" % number * (number % 7)) for number in range(1_200)]

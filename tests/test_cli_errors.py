@@ -24,9 +24,12 @@ ARGUMENTS: dict[str, list[str]] = {
     "verify": [],
     "generation": ["g"],
     "backup": ["copy.db"],
+    "copy": ["copy.db"],
+    "export": [],
+    "import": [],
     "info": [],
 }
-READING = [verb for verb in ARGUMENTS if verb not in {"append", "backup"}]
+READING = [verb for verb in ARGUMENTS if verb not in {"append", "backup", "copy", "import"}]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -206,6 +209,7 @@ def unprivileged(*arguments: object) -> tuple[int, str, str]:
     # What Python still imports may lie where only root can read.
     code = (
         "import contextlib, io, os, sys; from agent_store.cli import COMMANDS, main\n"
+        "import agent_store.moving.reader\n"
         "with contextlib.redirect_stdout(io.StringIO()):\n"
         "    [main([verb, '--help']) for verb in COMMANDS]\n"
     )

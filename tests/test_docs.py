@@ -23,6 +23,7 @@ from agent_store import Generation, Store, StorePolicy, Verdict, WriterLog, erro
 from agent_store._core import Sqlite
 from agent_store.backends.backend import Backend
 from agent_store.backends.common.session import Session
+from agent_store.backends.common.verifying import Source
 from agent_store.backends.dbapi.backend import Dbapi
 from agent_store.backends.postgres.adopted import Adopted
 from agent_store.backends.postgres.database import Database
@@ -266,7 +267,8 @@ def signature(call: Any, *, method: bool) -> str:
 
 
 def test_the_reference_has_every_call_with_its_arguments() -> None:
-    wanted = [f"agent_store.open{signature(agent_store.open, method=False)}"]
+    calls = (agent_store.open, agent_store.copy, agent_store.export, agent_store.import_)
+    wanted = [f"agent_store.{call.__name__}{signature(call, method=False)}" for call in calls]
     for name, kind in CLASSES.items():
         for member, value in vars(kind).items():
             if not member.startswith("_") and inspect.isfunction(value):
@@ -290,7 +292,7 @@ def test_the_reference_has_every_name() -> None:
 
 def test_the_page_on_backends_names_every_method_of_theirs() -> None:
     page = PAGES["docs/backends.md"]
-    for protocol in (Backend, Session):
+    for protocol in (Backend, Session, Source):
         members = [name for name in vars(protocol) if not name.startswith("_")]
         assert len(members) > 5
         for name in members:

@@ -248,7 +248,9 @@ def test_names_that_postgres_cannot_hold(postgres: str) -> None:
     with a_schema("postgres", postgres) as place, place.open() as store, agent_store.open(":memory:") as source:
         source.log("s", "w").append_many([b"x"] * 700)
         forced(source, ("s", "w\0", b"x"))
-        with pytest.raises(UnsupportedFormat, match="line 702: the target cannot hold the log of stream 's', writer 'w"):
+        with pytest.raises(
+            UnsupportedFormat, match="line 702: the target cannot hold the log of stream 's', writer 'w"
+        ):
             agent_store.import_(store, io.BytesIO(exported(source)))
         assert everything(store) == ([], {})
 

@@ -18,7 +18,7 @@ def table(title: str) -> dict[str, list[set[str]]]:
     _, _, after = (ROOT / "docs" / "design.md").read_text().partition(f"| `{title}` |")
     rows = after.partition("\n\n")[0].splitlines()[2:]
     cells = [row.strip("|").split("|") for row in rows]
-    return {name.strip().strip("`"): [set(re.findall(r"`(\w+)`", cell)) for cell in rest] for name, *rest in cells}
+    return {name.strip().strip("`"): [set(re.findall(r"`([\w.]+)`", cell)) for cell in rest] for name, *rest in cells}
 
 
 def imported(node: ast.AST) -> Iterator[str]:
@@ -41,10 +41,16 @@ def imports_of(file: Path) -> set[str]:
 def test_python() -> None:
     wanted = table("python/agent_store/")
     del wanted["cli"]
+    folders = {name.removesuffix(".*"): wanted.pop(name)[0] for name in list(wanted) if name.endswith(".*")}
     found = {}
     for file in PYTHON.rglob("*.py"):
         name = ".".join(file.relative_to(PYTHON).with_suffix("").parts)
-        if name not in {"__init__", "__main__", "backends.__init__"} and not name.startswith("cli."):
+        folder = name.rpartition(".")[0]
+        if folder in folders:
+            for module in imports_of(file):
+                within = module.removeprefix("agent_store.")
+                assert any(f"{within}.".startswith(f"{most}.") for most in {folder, *folders[folder]}), (file, module)
+        elif name not in {"__init__", "__main__", "backends.__init__"} and folder != "cli":
             found[name] = [{module.split(".")[1] for module in imports_of(file)}]
     assert found == wanted
 

@@ -64,14 +64,21 @@ def open(
     progress: Progress | None = None,
     schema: str | None = None,
 ) -> "Store":
-    """Open the store in a file, or make one; `":memory:"` is one that lives as long as it is open.
+    """Open a store, or make one where there is none.
+
+    `target` is the path of a file; `":memory:"`, a store that lives as long as it is open; a postgresql:// URL, all of
+    libpq's with `?schema=` beside (default: agent_store); or a connection of the caller's: a sqlite3.Connection or a
+    psycopg.Connection, with `schema=`. On a connection a write does what an INSERT of the caller's would: it joins the
+    open transaction, and neither `open` nor `close` changes how the connection is set up.
 
     `durability="full"`, the default: what returned is on disk. `"normal"`: a power cut may take the newest commits,
     whole. `timeout` is how many seconds a call waits for what others hold, by default 5. `progress(done, total)` is
-    called while a file of the Rust crate is brought to the present layout.
+    called while a file of the Rust crate is brought to the present layout. A connection takes none of these: there
+    they are the caller's to set.
 
     Raises FileNotFoundError, IsADirectoryError, PermissionError, ReadOnlyStore, BusyError, CorruptDatabase for what is
-    no database, UnsupportedFormat for one of a newer version, ChainBroken for a file of the crate's that is damaged.
+    no database, UnsupportedFormat for one of a newer version, ChainBroken for a file of the crate's that is damaged,
+    BackendError for a server that cannot be reached or says no; ValueError and TypeError for arguments.
     """
     kind = kind_of(target)
     if schema is not None and (kind == "sqlite" or isinstance(target, str)):
@@ -98,7 +105,7 @@ def binding_of(what: str, store: object) -> Binding:
     """The binding of what must be a Store."""
     if not isinstance(store, Store):
         raise TypeError(f"{what} must be a Store, as open() gives one, not {type(store).__name__}")
-    return store._binding
+    return store._binding  # noqa: SLF001 - of its own module
 
 
 def _is_psycopg(target: object) -> bool:
@@ -194,7 +201,8 @@ class Store:
         """Facts of the store: kind, path, format, id, layout, entries, logs, position, bytes, sqlite_version,
         durability, read_only, locks. Counting takes time in proportion to the store.
 
-        `locks`: "ofd" where no other library in the process can drop the locks on the file, "posix" where it can.
+        `locks`: "ofd" and "windows" where no other library in the process can drop the locks on the file, "posix" where
+        it can.
         """
         return self._binding.backend.info(self._binding.reading())
 

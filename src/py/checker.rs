@@ -67,6 +67,12 @@ impl Checker {
         Self { inner: Mutex::new(inner), by_position: first.is_some() }
     }
 
+    /// True where the whole store is fed.
+    #[getter]
+    fn by_position(&self) -> bool {
+        self.by_position
+    }
+
     /// Rows so far.
     #[getter]
     fn entries(&self, py: Python<'_>) -> PyResult<u64> {
@@ -111,9 +117,11 @@ impl Checker {
     }
 
     /// Judge the rows that `waiting` listed last, by (log, seq, seq found, content_hash, position): as they were asked for,
-    /// and those found. What was asked and is not among them has nothing before it.
-    fn answer(&self, py: Python<'_>, before: Vec<Answer<'_>>) -> PyResult<()> {
-        let mut found = HashMap::with_capacity(before.len());
+    /// and those found. What was asked and is not among them has nothing before it; of what is `unread` nobody can say,
+    /// and the feeder reports why.
+    #[pyo3(signature = (before, unread=Vec::new()))]
+    fn answer(&self, py: Python<'_>, before: Vec<Answer<'_>>, unread: Vec<(i64, i64)>) -> PyResult<()> {
+        let mut found: HashMap<_, _> = unread.into_iter().map(|place| (place, None)).collect();
         for (log, asked, seq, content_hash, position) in before {
             if seq >= asked {
                 return Err(PyValueError::new_err(format!(
@@ -121,7 +129,7 @@ impl Checker {
                 )));
             }
             let content_hash = blob(&content_hash)?.and_then(|bytes| Hash::try_from(bytes.as_bytes()).ok());
-            found.insert((log, asked), State { seq, position, content_hash });
+            found.insert((log, asked), Some(State { seq, position, content_hash }));
         }
         self.with(py, |inner| {
             let asked = std::mem::take(&mut inner.asked);

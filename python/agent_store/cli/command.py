@@ -123,7 +123,10 @@ def open_to_write(options: argparse.Namespace, target: str | None = None) -> "St
 
     with bar("bringing the file to the present layout", "rows") as show:
         return agent_store.open(
-            target or options.db, durability=options.durability, timeout=options.timeout, progress=show.part if show else None
+            target or options.db,
+            durability=options.durability,
+            timeout=options.timeout,
+            progress=show.part if show else None,
         )
 
 

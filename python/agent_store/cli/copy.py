@@ -13,8 +13,8 @@ seqs, hashes, payloads and positions, each hash recomputed on the way. Then TARG
 to SOURCE, which is copied as of the beginning; nobody else may write to TARGET, and who does is noticed.
 
 TARGET is made where there is none. It may hold the beginning of SOURCE already: interrupted or killed, a copy goes on
-where it ended; repeated, it adds what is new. Anything else in TARGET, a generation that is higher there, or a name that
-it cannot hold is an error, and nothing is written.
+where it ended; repeated, it adds what is new. Anything else in TARGET, a generation that is higher there, or a name
+that it cannot hold is an error, and nothing is written.
 """
 EXAMPLES = """
   agent-store copy app.db postgresql://app@db.example/app

@@ -9,9 +9,9 @@ from agent_store.cli.output import Output, remark
 from agent_store.cli.terminal import bar
 
 ABOUT = """
-One JSON object a line: what store it is, every generation, every entry in the order in which they were committed, and an
-end by which a file that was cut off or altered is told from a whole one. Payloads are base64, so that whatever they are
-is kept. Others may go on writing: it is the store as of the beginning.
+One JSON object a line: what store it is, every generation, every entry in the order in which they were committed, and
+an end by which a file that was cut off or altered is told from a whole one. Payloads are base64, whatever they are.
+Others may go on writing: it is the store as of the beginning.
 
 FILE must not be there, and after a failure it is not. Every hash is recomputed: damage is an error, and an export that
 can be imported holds. With --json the number of entries is printed as JSON; the lines are JSON in any case.

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from typing import BinaryIO
 
 from agent_store.cli.command import Command, Parser, add_durability, open_to_write
@@ -12,9 +11,9 @@ from agent_store.cli.terminal import bar
 from agent_store.cli.verify import print_verdict
 
 ABOUT = """
-FILE is what `agent-store export` wrote. Every line of it is checked, every hash recomputed, the order, the counts and the
-end; the first thing that is wrong is named with its line, and then nothing was written: all is one transaction, during
-which nobody else can write to DB. Then DB is verified.
+FILE is what `agent-store export` wrote. Every line of it is checked, every hash recomputed, the order, the counts and
+the end; the first thing that is wrong is named with its line, and then nothing was written: all is one transaction,
+during which nobody else can write to DB. Then DB is verified.
 
 DB is made where there is none, as a path or a postgresql:// URL. It may hold the beginning of what is in FILE, and gets
 the rest. Anything else in DB, a generation that is higher there, or a name that it cannot hold is an error.
@@ -34,16 +33,20 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, out: Output) -> int:
     """Import, and print what is there now."""
     import agent_store
+    from agent_store import errors
 
+    name = "standard input" if options.file == "-" else options.file
     with _opened(options.file) as file, open_to_write(options) as store:
         before = store.position()
         with bar("importing", "entries") as show:
             try:
                 verdict = agent_store.import_(store, file, progress=show.part if show else None)
+            except errors.MalformedExport as error:
+                raise Problem(f"{name}, {error}", "nothing was imported") from error
             except OSError as error:
                 if error.filename is not None:
                     raise
-                raise Problem(f"{options.file} could not be read: {error.strerror}") from error
+                raise Problem(f"{name} could not be read: {error.strerror}") from error
         imported = store.position() - before
     print_verdict(store.target, verdict, out, imported=imported)
     return 0 if verdict.holds else 1

@@ -79,11 +79,11 @@ def compare_entries(entries: "Iterable[Entry]", target: "Backend[Any, Any]", aft
     """TargetDiverged unless these entries are those of the target from above one position to another."""
     for ours, theirs in zip(entries, _of_target(target, after, upto), strict=True):
         if ours != theirs:
-            raise TargetDiverged(
-                f"at position {theirs.position} the target has entry {theirs.seq} of "
-                f"{log_called(theirs.stream, theirs.writer)}, and there is to be entry {ours.seq} of "
-                f"{log_called(ours.stream, ours.writer)}"
+            there, coming = (f"entry {one.seq} of {log_called(one.stream, one.writer)}" for one in (theirs, ours))
+            other = (
+                "another one is to come there, or it is damaged" if there == coming else f"to come there is {coming}"
             )
+            raise TargetDiverged(f"at position {theirs.position} the target has {there}, and {other}")
 
 
 def _of_target(target: "Backend[Any, Any]", after: int, upto: int) -> "Iterator[Entry]":

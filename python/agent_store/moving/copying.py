@@ -21,8 +21,8 @@ def copy(source: Store, target: Store, *, progress: "Progress | None" = None) ->
     Names, seqs, hashes, payloads, positions and generations are the same afterwards. The target is empty, or holds the
     beginning of the source: a copy that was interrupted goes on where it ended, and one that is repeated adds what is
     new. It is committed every 16,384 entries. Others may write to the source meanwhile: it is copied as of its position
-    at the start. Returns the Verdict of the whole target. `progress(done, total)` is called about 20 times a second with
-    entries, each new one counted once and in the verification all once more.
+    at the start. Returns the Verdict of the whole target. `progress(done, total)` is called about 20 times a second
+    with entries, each new one counted once, and in the verification all once more.
 
     Raises, with nothing written, TargetDiverged where the target holds something else or a generation that is higher,
     UnsupportedFormat for a name that it cannot hold, TransactionConflict inside `transaction()` of either store; and

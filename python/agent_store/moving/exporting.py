@@ -1,6 +1,5 @@
 """Writing a store into a file of lines."""
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -48,6 +47,8 @@ def export(store: Store, file: To, *, progress: "Progress | None" = None) -> int
 
 def _write(source: Source, file: Writable, progress: "Progress | None") -> int:
     # Only now: whoever imports the package pays for what it uses.
+    import hashlib
+
     from agent_store.moving.lines import End, Header, end_line, entry_line, generation_line, header_line
 
     digest = hashlib.sha256()

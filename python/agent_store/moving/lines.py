@@ -69,7 +69,7 @@ def fields_of(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not JSON: {error}") from None
     if not isinstance(fields, dict):
-        raise ValueError("it is JSON, but no object")
+        raise ValueError("it is JSON, but no object")  # noqa: TRY004 - of the file, not of the caller
     return fields
 
 
@@ -98,7 +98,7 @@ def entry_of(fields: dict[str, Any]) -> Entry:
     prev_hash, payload = fields["prev_hash"], fields["payload"]
     try:
         if not isinstance(payload, str):
-            raise ValueError("it must be a string")
+            raise ValueError("it must be a string")  # noqa: TRY004 - as above
         decoded = as_payload(a2b_base64(payload, strict_mode=True))
     except ValueError as error:
         raise ValueError(f"payload is no base64 of at most 512 MiB: {error}") from None
@@ -116,8 +116,8 @@ def entry_of(fields: dict[str, Any]) -> Entry:
 def end_of(fields: dict[str, Any]) -> End:
     """ValueError for what is no end."""
     _check_fields(fields, END)
-    counts = (_number(fields, name, 0) for name in ("entries", "generations", "position"))
-    return End(*counts, sha256=_hash("sha256", fields["sha256"]).hex())
+    entries, generations, position = (_number(fields, name, 0) for name in ("entries", "generations", "position"))
+    return End(entries, generations, position, _hash("sha256", fields["sha256"]).hex())
 
 
 def _line(fields: dict[str, object]) -> bytes:

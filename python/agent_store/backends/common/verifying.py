@@ -12,7 +12,7 @@ from agent_store._core import Checker, Findings, Head
 from agent_store.backends.common.heads import Listed
 from agent_store.backends.common.session import Before
 from agent_store.backends.common.shape import is_hash
-from agent_store.errors import BackendError, ChainBroken, MalformedRow
+from agent_store.errors import BackendError, ChainBroken, CorruptDatabase, MalformedRow
 
 Progress = Callable[[int, int], object]
 Feeding = Generator[tuple[int, bool], None, None]
@@ -122,8 +122,29 @@ def _feed(source: Source, checker: Checker, feeding: Feeding, ticker: _Ticker, *
 
 
 def _answer(source: Source, checker: Checker) -> None:
-    if waiting := checker.waiting:
-        checker.answer(source.before(waiting))
+    waiting = checker.waiting
+    if not waiting:
+        return
+    unread: list[tuple[int, int]] = []
+    try:
+        found = source.before(waiting)
+    except CorruptDatabase:
+        if not checker.by_position:  # Nobody would report it.
+            raise
+        found, unread = _one_by_one(source, waiting)
+    checker.answer(found, unread)
+
+
+def _one_by_one(source: Source, places: list[tuple[int, int]]) -> tuple[list[Before], list[tuple[int, int]]]:
+    """What can be read, and the places of what cannot: that is reported where it stands."""
+    found: list[Before] = []
+    unread = []
+    for place in places:
+        try:
+            found += source.before([place])
+        except CorruptDatabase:
+            unread.append(place)
+    return found, unread
 
 
 def one_log(

@@ -138,6 +138,8 @@ class Audit:
             yield None
             looked_at = []
             for log, seq, position, mark in rows:
+                if position is None:
+                    continue  # In a table of another make, which is reported.
                 if position <= self._upto:
                     self._index_rows += 1
                     self._index_sum += mark or 0

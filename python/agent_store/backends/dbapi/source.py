@@ -1,6 +1,7 @@
 """What a verification reads from a caller's connection, in short reads: a long one keeps a WAL from being reset."""
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -69,6 +70,9 @@ class Source:
         while ranges:
             low, high = ranges.pop()
             rows, full, error = self._rows("scan", low, high)
+            if error is not None and not rows:
+                # sqlite3 reads one row ahead, and does not give the last one before what it cannot read.
+                rows, _, _ = self._rows("scan_one", low)
             if rows:
                 if unread is not None:
                     checker.unreadable(*unread)
@@ -78,14 +82,16 @@ class Source:
                 # A table of another make may hold what is no integer; that is reported.
                 low = last + 1 if last is not None else high + 1
                 yield low - 1, True
-            if error is None:
-                if full and low <= high:
+            if low > high:
+                continue
+            if error is None or rows:
+                if full or error is not None:
                     ranges.append((low, high))
             elif low < high and tries > 0:
                 tries -= 1
                 middle = low + (high - low) // 2
                 ranges += [(middle + 1, high), (low, middle)]
-            elif low <= high:
+            else:
                 self._unread = True
                 if unread is not None and unread[1] + 1 < low:
                     checker.unreadable(*unread)
@@ -111,7 +117,7 @@ class Source:
     def of_log(self, checker: Checker, log: int, first: int, last: int) -> Feeding:
         low, done = first, 0
         while low <= last:
-            rows, full, error = self._rows("scan_log", low, last, log)
+            rows, full, error = self._rows("scan_log", log, low, last)
             if error is not None:
                 raise CorruptDatabase(error)
             if rows:
@@ -122,13 +128,13 @@ class Source:
                 return
             low = rows[-1][2] + 1
 
-    def _rows(self, statement: str, low: int, high: int, *log: int) -> tuple[list[tuple[Any, ...]], bool, str | None]:
+    def _rows(self, statement: str, *params: int) -> tuple[list[tuple[Any, ...]], bool, str | None]:
         """What could be read of a range, whether there may be more, and what hindered it."""
         rows: list[tuple[Any, ...]] = []
 
         def read() -> bool:
             size = 0
-            cursor = self._session.cursor(statement, *log, low, high)
+            cursor = self._session.cursor(statement, *params)
             try:
                 for row in cursor:
                     rows.append(row)
@@ -161,8 +167,9 @@ class Source:
         return found
 
     def names(self, logs: Sequence[int]) -> dict[int, tuple[str, str]]:
-        try:
-            names: dict[int, tuple[str, str]] = self._read(lambda: self._session.names(logs))
-            return names
-        except CorruptDatabase:
-            return {}
+        names: dict[int, tuple[str, str]] = {}
+        for log in logs:
+            # What cannot be read is reported without.
+            with suppress(CorruptDatabase):
+                names |= self._read(partial(self._session.names, [log]))
+        return names
