@@ -16,10 +16,11 @@ from agent_store.backends.postgres.statements import BEGIN, Statement
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
-from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import BackendError, BusyError, TransactionConflict
 
 IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
+FAILED = "an earlier error has ended the transaction of this connection: roll it back first"
 PATIENCE = 5.0  # seconds that a thread waits for the block of another
 
 
@@ -28,7 +29,7 @@ class Adopted(Database):
 
     owned = False
     exclusive = False
-    durability = None
+    durability: str | None = None
     read_only = False
 
     def __init__(self, connection: "psycopg.Connection[Any]", schema: str) -> None:
@@ -45,13 +46,25 @@ class Adopted(Database):
             )
         self.oid = oid if oid is not None else setup.create(self._wire, self.statements, None)
 
+    @property
+    def commits(self) -> bool:  # type: ignore[override]  # as the connection is now
+        """True on an autocommit connection that is in no transaction."""
+        self.check_open()
+        self._check_usable()
+        return self._connection.autocommit and self._wire.status == IDLE
+
     def _check_usable(self) -> None:
         if self._connection.closed:
             raise BackendError("the connection is closed")
+        self._wire.settle()
         if self._wire.status == INERROR:
+<<<<<<< HEAD
             raise TransactionConflict(
                 "an earlier error has ended the transaction of this connection: roll it back first"
             )
+=======
+            raise TransactionConflict(FAILED)
+>>>>>>> 82bd2f092fa628b1b53ecc8e29d99a044a094c39
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Wire]:
@@ -142,11 +155,19 @@ class Adopted(Database):
     def commit(self, tx: Transaction) -> None:
         """Of a savepoint, or of a transaction on an autocommit connection."""
         self.check_open()
+        try:
+            if not self._connection.closed:
+                self._wire.settle()
+        except BaseException:
+            self.rollback(tx)
+            raise
         tx.commit()
 
     def rollback(self, tx: Transaction) -> None:
         """What the block did, and not more."""
         if os.getpid() == self._pid:
+            with contextlib.suppress(psycopg.Error):
+                self._wire.settle()
             tx.rollback()
 
     def close(self) -> None:

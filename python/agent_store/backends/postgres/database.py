@@ -3,7 +3,7 @@
 import abc
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent_store._core import Appended, Entry, Findings, Head
@@ -34,6 +34,7 @@ class Database(abc.ABC):
     kind = "postgres"
     owned: bool
     exclusive: bool
+    commits: bool
     durability: str | None
     shown: str
     place: str
@@ -159,8 +160,8 @@ class Database(abc.ABC):
     def backup(self, path: str, progress: Progress | None = None) -> Findings:  # noqa: ARG002
         """Not here."""
         raise BackendError(
-            "backup() copies an SQLite file: a store on PostgreSQL is copied into one by `agent-store copy`, and backed up "
-            "by pg_dump, which takes it as it is at one moment (docs/postgres.md)"
+            "backup() copies an SQLite file: a store on PostgreSQL is copied into one by `agent-store copy`, and "
+            "backed up by pg_dump, which takes it as it is at one moment (docs/postgres.md)"
         )
 
     def advance(self, key: str, how: str, n: int = 0, tx: Transaction | None = None) -> int:

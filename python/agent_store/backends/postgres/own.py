@@ -23,6 +23,7 @@ class Own(Database):
     owned = True
     commits = True
     exclusive = False
+    commits = True
 
     def __init__(self, address: Address, durability: str, read_only: bool, timeout: float) -> None:  # noqa: FBT001
         super().__init__(address.schema)
