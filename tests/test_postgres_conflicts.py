@@ -30,20 +30,20 @@ def lent(schema: Schema, **options: Any) -> tuple[psycopg.Connection[Any], Store
     return connection, agent_store.open(connection, schema=schema.name)
 
 
+def block(store: Store) -> None:
+    with store.transaction():
+        store.generation("g").bump()
+        store.log("s", "w").append(b"x")
+
+
 WRITES: dict[str, Callable[[Store], object]] = {
     "append": lambda store: store.log("s", "w").append(b"x"),
     "append to a new log": lambda store: store.log("s", "new").append(b"x"),
     "append_many": lambda store: store.log("s", "w").append_many([b"x"] * 2_000),
     "rows": lambda store: store.append_many([("s", "w", b"x"), ("t", "w", b"y")]),
     "bump": lambda store: store.generation("g").bump(),
-    "block": lambda store: block(store),
+    "block": block,
 }
-
-
-def block(store: Store) -> None:
-    with store.transaction():
-        store.generation("g").bump()
-        store.log("s", "w").append(b"x")
 
 
 @pytest.mark.parametrize("level", list(psycopg.IsolationLevel)[2:], ids=lambda level: level.name)

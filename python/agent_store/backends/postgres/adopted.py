@@ -58,13 +58,7 @@ class Adopted(Database):
             raise BackendError("the connection is closed")
         self._wire.settle()
         if self._wire.status == INERROR:
-<<<<<<< HEAD
-            raise TransactionConflict(
-                "an earlier error has ended the transaction of this connection: roll it back first"
-            )
-=======
             raise TransactionConflict(FAILED)
->>>>>>> 82bd2f092fa628b1b53ecc8e29d99a044a094c39
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Wire]:

@@ -24,11 +24,7 @@ _ADVICE = (
     (("permission denied for database",), "the user may not connect to this database: GRANT CONNECT lets it"),
     (
         ("too many clients", "remaining connection slots", "too many connections"),
-<<<<<<< HEAD
-        "close connections, or raise the limit",
-=======
         "the server has no connection left for it: close some, or raise the limit",
->>>>>>> 82bd2f092fa628b1b53ecc8e29d99a044a094c39
     ),
     (("SSL", "certificate", "TLS"), "TLS as the URL wants it did not come about: look at sslmode= and sslrootcert="),
     (("could not translate host name", "Name or service", "resolve host", "nodename nor"), "no such host is known"),
