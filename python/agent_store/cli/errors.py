@@ -53,10 +53,8 @@ def _text(error: BaseException) -> str:
         case errors.BusyError():
             return f"gave up after {error.waited:.1f} s waiting for {error.what}; --timeout SECONDS waits longer"
         case errors.ReadOnlyStore():
-            return (
-                "the store cannot be written: the file, its directory or its disk does not allow it to this user; "
-                "show, heads, verify and info read what is there"
-            )
+            reason = error.detail.partition(": open")[0]  # What comes then is how a program would read it.
+            return f"the store cannot be written: {reason}; show, heads, verify and info read what is there"
         case errors.StoreError() | Problem() | OSError() | ValueError() | OverflowError():
             return str(error)
         case _:
