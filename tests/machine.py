@@ -150,9 +150,10 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.has_view)
     @rule(log=logs, payload=payloads)
     def append_through_the_view(self, log: tuple[str, str], payload: bytes) -> None:
+        store = self.store
         entry = self.model.append(*log, payload)
         row = [*log, entry.seq, entry.prev_hash, entry.content_hash, payload]
-        self.store.execute("INSERT INTO _agent_store_log VALUES (?, ?, ?, ?, ?, ?)", row)
+        store.execute("INSERT INTO _agent_store_log VALUES (?, ?, ?, ?, ?, ?)", row)
 
     @rule(key=keys, how=st.sampled_from(["bump", "set", "advance_to", "reserve"]), n=st.integers(1, 9))
     def count(self, key: str, how: str, n: int) -> None:

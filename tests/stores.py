@@ -39,11 +39,15 @@ DIFFERENCES = {
         ("connection", "psycopg"),
         "A connection stays its caller's, with what it was set up with: options, closing, its own transactions.",
     ),
+    "one command at a time": Difference(
+        ("psycopg",), "A connection that is amid a COPY takes no other call: from inside `progress` it is refused."
+    ),
     "no second opening": Difference(("memory",), "A store in memory is there as long as it is open, and once."),
     "of SQLite": Difference(
         ("postgres", "psycopg"),
         "SQLite's own statements, pragmas, functions, and the view for programs of the Rust crate.",
     ),
+    "of a lent connection": Difference(("file", "memory", "postgres"), "What only a caller's connection has."),
     "of a server": Difference(("file", "memory", "connection"), "What only PostgreSQL has."),
     "of types": Difference(
         ("postgres", "psycopg"), "A column there has a type, and holds nothing else whoever writes it."

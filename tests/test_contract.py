@@ -243,6 +243,7 @@ def test_verify_of_a_store(store: Store) -> None:
     verdict.raise_if_broken()
 
 
+@pytest.mark.differs("one command at a time")
 def test_a_verification_is_as_of_its_beginning(store: Store) -> None:
     """Whatever comes meanwhile: more of the logs that are there, and logs that are new."""
     store.append_many([("s", "w", b"x")] * 1_000)

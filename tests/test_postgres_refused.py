@@ -138,12 +138,13 @@ def test_a_schema_that_is_dropped_under_it(schema: Schema, store: Store) -> None
 def test_read_only_writes_nothing(schema: Schema) -> None:
     with schema.open() as store:
         store.log("s", "w").append(b"x")
+        store.execute("CREATE TABLE notes (text text)")
     with schema.open(read_only=True) as store:
         writes: list[Callable[[], object]] = [
             lambda: store.log("s", "w").append(b"y"),
             lambda: store.append_many([("s", "w", b"y")]),
             lambda: store.generation("g").bump(),
-            lambda: store.execute("CREATE TABLE notes (text text)"),
+            lambda: store.execute("CREATE TABLE more (text text)"),
             lambda: store.query("INSERT INTO notes VALUES ('x') RETURNING text"),
             lambda: store.transaction().__enter__(),
         ]

@@ -75,11 +75,11 @@ def test_amid_copy(store: Store, break_off: Callable[[], None]) -> None:
     broken(store, lambda: store.log("s", "w").append_many(payloads()))
     broken(store, lambda: store.append_many(("s", f"w{number}", payload) for number, payload in enumerate(payloads())))
     kept = store.log("s", "batches")
-    with pytest.raises(BackendError):
-        kept.append_many(payloads(), batch=1_000)
-    head = soon(kept.head)
+    # Between two batches no connection is in use, and a new one is opened for the next.
+    kept.append_many(payloads(), batch=1_000)
+    head = kept.head()
     assert head is not None
-    assert head.seq == 3_000  # type: ignore[attr-defined]
+    assert head.seq == 5_000
     assert store.verify().holds
 
 

@@ -243,7 +243,8 @@ def test_sql_that_would_take_the_store_out_of_our_hands_is_refused(store: Store,
 
 
 def test_wrong_parameters_are_refused(store: Store, sql: Callable[[str], str]) -> None:
-    with pytest.raises(ValueError, match=r"placeholder|bindings"):
+    # psycopg takes a statement without parameters as it stands, so that a % in it need not be written twice.
+    with pytest.raises((ValueError, BackendError), match=r"placeholder|bindings|syntax"):
         store.query(sql("SELECT ?"), [])
     with pytest.raises(ValueError, match=r"placeholder|bindings"):
         store.query(sql("SELECT ?"), [1, 2])

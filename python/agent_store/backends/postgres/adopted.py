@@ -16,10 +16,11 @@ from agent_store.backends.postgres.statements import BEGIN, Statement
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
-from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import BackendError, BusyError, TransactionConflict
 
 IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
+FAILED = "an earlier error has ended the transaction of this connection: roll it back first"
 PATIENCE = 5.0  # seconds that a thread waits for the block of another
 
 
@@ -28,9 +29,8 @@ class Adopted(Database):
 
     owned = False
     exclusive = False
-    durability = None
+    durability: str | None = None
     read_only = False
-    prepares = False
 
     def __init__(self, connection: "psycopg.Connection[Any]", schema: str) -> None:
         super().__init__(schema)
@@ -47,19 +47,16 @@ class Adopted(Database):
         self.oid = oid if oid is not None else setup.create(self._wire, self.statements, None)
 
     @property
-    def commits(self) -> bool:
+    def commits(self) -> bool:  # type: ignore[override]  # as the connection is now
+        """True on an autocommit connection that is in no transaction."""
+        self.check_open()
         return self._connection.autocommit and self._wire.status == IDLE
-
-    def stop_preparing(self) -> None:
-        """Nothing is prepared on a connection that is not ours."""
 
     def _check_usable(self) -> None:
         if self._connection.closed:
             raise BackendError("the connection is closed")
         if self._wire.status == INERROR:
-            raise TransactionConflict(
-                "an earlier error has ended the transaction of this connection: roll it back first"
-            )
+            raise TransactionConflict(FAILED)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Wire]:
@@ -97,7 +94,7 @@ class Adopted(Database):
         return Statement(" ".join(parts))
 
     @contextlib.contextmanager
-    def turn(self, tx: Transaction | None) -> Iterator[Turn]:
+    def turn(self, tx: Transaction | None, *, alone: bool = True) -> Iterator[Turn]:  # noqa: ARG002
         """Of the transaction that is open, or one begun as an INSERT would."""
         with self._alone():
             if tx is not None:

@@ -124,7 +124,7 @@ def compare(reader: Reader, checker: Checker) -> bool:
 
 def _said(text: str) -> str:
     first = " ".join(text.split())
-    return first if len(first) <= 120 else f"{first[:120]}…"  # noqa: PLR2004 - of a line
+    return first if len(first) <= 120 else f"{first[:120]}…"
 
 
 def _plain(text: str, *schemas: str) -> str:

@@ -10,7 +10,7 @@ from agent_store.backends.postgres.address import Address
 from agent_store.errors import BackendError
 
 if TYPE_CHECKING:
-    from psycopg.conninfo import ConnDict
+    from psycopg.abc import ConnDict
 
 PATIENCE = 10  # seconds that connecting may take, where neither the URL nor the timeout says more
 
@@ -24,7 +24,7 @@ _ADVICE = (
     (("permission denied for database",), "the user may not connect to this database: GRANT CONNECT lets it"),
     (
         ("too many clients", "remaining connection slots", "too many connections"),
-        "close connections, or raise the limit",
+        "the server has no connection left for it: close some, or raise the limit",
     ),
     (("SSL", "certificate", "TLS"), "TLS as the URL wants it did not come about: look at sslmode= and sslrootcert="),
     (("could not translate host name", "Name or service", "resolve host", "nodename nor"), "no such host is known"),

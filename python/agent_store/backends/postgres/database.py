@@ -3,8 +3,8 @@
 import abc
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from agent_store._core import Appended, Entry, Findings, Head
 from agent_store.backends.common import generations, heads
@@ -15,7 +15,6 @@ from agent_store.backends.postgres.reader import Reader
 from agent_store.backends.postgres.statements import Statements
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.turn import Turn
-from agent_store.backends.postgres.wire import Trouble
 from agent_store.errors import (
     BackendError,
     ForkedStore,
@@ -25,7 +24,6 @@ from agent_store.errors import (
     TransactionConflict,
 )
 
-Result = TypeVar("Result")
 Progress = Callable[[int, int], object]
 Params = Sequence[Any] | Mapping[str, Any]
 
@@ -36,6 +34,7 @@ class Database(abc.ABC):
     kind = "postgres"
     owned: bool
     exclusive: bool
+    commits: bool
     durability: str | None
     shown: str
     place: str
@@ -49,8 +48,8 @@ class Database(abc.ABC):
         self._pid = os.getpid()
 
     @abc.abstractmethod
-    def turn(self, tx: Transaction | None) -> contextlib.AbstractContextManager[Turn]:
-        """What one call writes with."""
+    def turn(self, tx: Transaction | None, *, alone: bool = True) -> contextlib.AbstractContextManager[Turn]:
+        """What one call writes with; `alone`: with no SQL of the caller's."""
 
     @abc.abstractmethod
     def reader(self, tx: Transaction | None) -> contextlib.AbstractContextManager[Reader]:
@@ -72,13 +71,6 @@ class Database(abc.ABC):
     def close(self) -> None:
         """Any number of times."""
 
-    prepares: bool
-    """Whether the statements that are run most often are prepared by the server."""
-
-    @abc.abstractmethod
-    def stop_preparing(self) -> None:
-        """A pooler stands between that cannot."""
-
     def check_open(self) -> None:
         """Raise StoreClosed or ForkedStore; the process first, as in a child nothing may be touched."""
         if os.getpid() != self._pid:
@@ -99,45 +91,22 @@ class Database(abc.ABC):
         name = (stream, writer)
         hint = self.hints.get(name) if tx is None and len(payloads) == 1 else None
         if hint is not None and (expected is None or expected == (hint[1], hint[2])):
-            appended = self._append_next(hint, name, payloads[0])
+            with self.turn(None) as turn:
+                appended = writing.append_next(turn, hint, name, payloads[0], self.oid)
             if appended is not None:
                 self.hints.put(name, (hint[0], appended.seq, appended.content_hash))
                 return appended
         self.hints.drop(name)
-
-        def append(turn: Turn, prepared: bool) -> Appended:  # noqa: FBT001
-            return writing.append(turn, name, payloads, expected, self.hints, prepared=prepared)
-
-        return self._append_all(tx, append)
-
-    def _append_all(self, tx: Transaction | None, work: Callable[[Turn, bool], Result]) -> Result:
-        """In a transaction that goes on nothing is prepared: where that fails, there is nothing to repeat."""
-        try:
-            with self.turn(tx) as turn:
-                return work(turn, tx is None and self.prepares)
-        except Trouble:  # of the prepared statements, which come first, and so nothing was done
-            self.stop_preparing()
         with self.turn(tx) as turn:
-            return work(turn, self.prepares)
-
-    def _append_next(self, hint: Any, name: tuple[str, str], payload: bytes) -> Appended | None:
-        try:
-            with self.turn(None) as turn:
-                return writing.append_next(turn, hint, name, payload, self.oid, prepared=self.prepares)
-        except Trouble:  # of the prepared statements, and so nothing was done
-            self.stop_preparing()
-            return None
+            return writing.append(turn, name, payloads, expected, self.hints)
 
     def append_rows(self, rows: list[tuple[str, str, bytes]], tx: Transaction | None = None) -> int:
         """To many logs, in this order; the last position."""
         self._check_writable()
         if not rows:
             return self.position(tx)
-
-        def append(turn: Turn, prepared: bool) -> int:  # noqa: FBT001
-            return writing.append_rows(turn, rows, self.hints, prepared=prepared)
-
-        return self._append_all(tx, append)
+        with self.turn(tx) as turn:
+            return writing.append_rows(turn, rows, self.hints)
 
     def pages(
         self,
@@ -191,8 +160,8 @@ class Database(abc.ABC):
     def backup(self, path: str, progress: Progress | None = None) -> Findings:  # noqa: ARG002
         """Not here."""
         raise BackendError(
-            "backup() copies an SQLite file: for a store on PostgreSQL use pg_dump, which takes it as it is at one moment "
-            "(docs/postgres.md), or `agent-store copy` into a file"
+            "backup() copies an SQLite file: a store on PostgreSQL is copied into one by `agent-store copy`, and "
+            "backed up by pg_dump, which takes it as it is at one moment (docs/postgres.md)"
         )
 
     def advance(self, key: str, how: str, n: int = 0, tx: Transaction | None = None) -> int:
@@ -218,7 +187,7 @@ class Database(abc.ABC):
         """The number of rows changed."""
         host.refuse(sql)
         self._check_writable()
-        with self.turn(tx) as turn:
+        with self.turn(tx, alone=False) as turn:
             turn.run()
             turn.ledger.forget()
             changed = host.execute(turn.wire, sql, params)
@@ -243,7 +212,7 @@ class Database(abc.ABC):
                 raise
             if not may_write:
                 raise TransactionConflict(host.DRAWING) from None
-        with self.turn(None) as turn:
+        with self.turn(None, alone=False) as turn:
             turn.run()
             rows = host.query(turn.wire, sql, params)
             turn.run(last=True)

@@ -1,5 +1,6 @@
 """The steps of talking to a server, as generators that say when they have to wait: psycopg waits, and hears Ctrl-C."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -45,14 +46,20 @@ def receive(pgconn: "PGconn", results: "list[PGresult]", *, pipelined: bool) -> 
             return
 
 
-def put(pgconn: "PGconn", block: bytes) -> "PQGen[None]":
-    """A block to a COPY that the server waits for, and the end of it."""
-    view = memoryview(block)
-    for start in range(0, len(block), PIECE):
-        while pgconn.put_copy_data(view[start : start + PIECE]) == 0:
-            yield Wait.W
-        yield from _flush(pgconn)
-    while pgconn.put_copy_end() == 0:
+def put(pgconn: "PGconn", blocks: Iterable[bytes]) -> "PQGen[None]":
+    """Blocks to a COPY that the server waits for, and the end of it."""
+    for block in blocks:
+        view = memoryview(block)
+        for start in range(0, len(block), PIECE):
+            while pgconn.put_copy_data(view[start : start + PIECE]) == 0:
+                yield Wait.W
+            yield from _flush(pgconn)
+    yield from end(pgconn, None)
+
+
+def end(pgconn: "PGconn", error: bytes | None) -> "PQGen[None]":
+    """Of a COPY to the server; with an error nothing of it is kept."""
+    while pgconn.put_copy_end(error) == 0:
         yield Wait.W
     yield from _flush(pgconn)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -10,9 +10,6 @@ from psycopg.rows import tuple_row
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.wire import Trouble, Wire
 from agent_store.errors import BackendError, BusyError, StoreError, StoreReplaced
-
-if TYPE_CHECKING:
-    from psycopg.abc import Query
 
 Params = Sequence[Any] | Mapping[str, Any]
 
@@ -45,7 +42,7 @@ def _words(sql: str) -> list[str]:
     """The first two words, behind comments."""
     words: list[str] = []
     place = 0
-    while place < len(sql) and len(words) < 2:  # noqa: PLR2004 - two words tell
+    while place < len(sql) and len(words) < 2:
         if sql.startswith("/*", place):
             place = _end_of_comment(sql, place)
         elif match := _COMMENT.match(sql, place):
@@ -85,7 +82,7 @@ def query(wire: Wire, sql: str, params: Params) -> list[tuple[Any, ...]]:
 
 def _run(wire: Wire, sql: str, params: Params) -> "psycopg.Cursor[tuple[Any, ...]]":
     # Without parameters psycopg would take several statements at once, of which one may be COMMIT; not in a pipeline.
-    text: Query = sql.encode()
+    text = sql.encode()
     # What was left out is no parameter list: a % in such a statement is a %.
     given = None if params == () else params
     cursor = psycopg.Cursor(wire.connection, row_factory=tuple_row)
@@ -108,7 +105,7 @@ def _run(wire: Wire, sql: str, params: Params) -> "psycopg.Cursor[tuple[Any, ...
 
 def _error(error: psycopg.Error, *, lost: bool) -> StoreError:
     words = error.diag.message_primary or str(error).strip()
-    if error.sqlstate in {"55P03"}:
+    if error.sqlstate == "55P03":
         return BusyError(f"a lock that the statement needs ({words})", 0.0)
     found = failures.error(
         Trouble(words, error.sqlstate, [], lost=lost, answered=not lost, sent=True), "", "the statement failed"

@@ -23,10 +23,10 @@ class Own(Database):
     owned = True
     commits = True
     exclusive = False
+    commits = True
 
     def __init__(self, address: Address, durability: str, read_only: bool, timeout: float) -> None:  # noqa: FBT001
         super().__init__(address.schema)
-        self.prepares = True
         self.address = address
         self.shown = self.place = address.shown
         self.durability = durability
@@ -49,8 +49,8 @@ class Own(Database):
             self.oid = oid if oid is not None else setup.create(wire, self.statements, self.timeout)
 
     def stop_preparing(self) -> None:
-        """For good."""
-        self.prepares = self.pool.prepares = False
+        """For good: a pooler is in the way, which gives each transaction another session."""
+        self.pool.prepares = False
 
     @contextlib.contextmanager
     def _lent(self) -> Iterator[Wire]:
@@ -61,19 +61,23 @@ class Own(Database):
             if os.getpid() == self._pid:
                 self.pool.give(wire)
 
-    def _lock(self) -> list[Call]:
+    def _lock(self, *, alone: bool) -> list[Call]:
+        """`alone`: only our statements follow. A plan that the server keeps, of when the table was small, would read
+        all of it when it is large: then each goes by an index.
+        """
         wait = setup.milliseconds(self.timeout)
-        return [(BEGIN, ()), (self.statements["lock"], (wait, self.durability == "normal"))]
+        return [(BEGIN, ()), (self.statements["lock"], (wait, self.durability == "normal", alone))]
 
     @contextlib.contextmanager
-    def turn(self, tx: Transaction | None) -> Iterator[Turn]:
+    def turn(self, tx: Transaction | None, *, alone: bool = True) -> Iterator[Turn]:
         """Of its own: BEGIN and the lock before, COMMIT after."""
         self.check_open()
         if tx is not None:
             yield tx.turn
             return
         with self._lent() as wire:
-            turn = Turn(wire, self.statements, self.oid, before=self._lock(), commits=True)
+            before = self._lock(alone=alone)
+            turn = Turn(wire, self.statements, self.oid, before=before, commits=True, unprepared=self.stop_preparing)
             try:
                 yield turn
             except BaseException:
@@ -96,7 +100,8 @@ class Own(Database):
         if within is not None:
             return inside(within)
         wire = self.pool.take()
-        turn = Turn(wire, self.statements, self.oid, before=self._lock(), commits=True)
+        before = self._lock(alone=False)
+        turn = Turn(wire, self.statements, self.oid, before=before, commits=True, unprepared=self.stop_preparing)
         try:
             turn.run()
         except BaseException:

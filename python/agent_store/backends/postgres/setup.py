@@ -50,13 +50,14 @@ def table(found: Found, schema: str) -> int | None:
     version = said.removeprefix(FORMAT)
     if not said.startswith(FORMAT) or not version.isdigit():
         raise UnsupportedFormat(
-            f"the table _agent_store_entries in schema {schema!r} is not marked as a store's (its comment is {said!r}): "
+            f"the table _agent_store_entries in schema {schema!r} is not marked as a store's, its comment is {said!r}: "
             "a restore that leaves comments out loses that mark; if it is one, "
             f"COMMENT ON TABLE {quoted(schema)}._agent_store_entries IS '{FORMAT}{NEWEST}'"
         )
     if int(version) != NEWEST:
         raise UnsupportedFormat(
-            f"the store in schema {schema!r} has the format {version}, and this version knows {NEWEST}: upgrade agent-store"
+            f"the store in schema {schema!r} has the format {version}, and this version knows {NEWEST}: "
+            "upgrade agent-store"
         )
     return found.oid
 
@@ -94,8 +95,8 @@ def create(wire: Wire, statements: Statements, timeout: float | None) -> int:
 def _failed(trouble: Trouble, schema: str) -> StoreError:
     if trouble.state == "42501":
         return BackendError(
-            f"there is no store in schema {schema!r}, and this role may not make one ({trouble.words}): let a role that "
-            "may open it once, or GRANT CREATE ON DATABASE; docs/postgres.md has a script"
+            f"there is no store in schema {schema!r}, and this role may not make one ({trouble.words}): let one "
+            "that may open it once, or GRANT CREATE ON DATABASE; docs/postgres.md has a script"
         )
     return failures.error(trouble, schema, f"the store in schema {schema!r} could not be made")
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 from psycopg.pq import TransactionStatus
 
@@ -29,14 +28,14 @@ class Transaction:
     ) -> None:
         self.wire = wire
         self.turn = turn
-        self.fate = Fate(outer.fate if outer is not None else None)
+        self.fate: Fate = Fate(outer.fate if outer is not None else None)
         self._whole = whole
         self._release = release
         self._ended = False
         self._pid = os.getpid()
         self._saved = turn.ledger.save()
-        self._name = f"_agent_store_{0 if outer is None else outer.depth + 1}"
-        self.depth = 0 if outer is None else outer.depth + 1
+        self.depth: int = 0 if outer is None else outer.depth + 1
+        self._name = f"_agent_store_{self.depth}"
 
     def save(self) -> None:
         """Set the savepoint."""

@@ -4,7 +4,7 @@ What comes first (BEGIN, the store's lock) travels with the first statements, an
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from psycopg.pq import TransactionStatus
@@ -15,6 +15,7 @@ from agent_store.backends.postgres.statements import COMMIT, ROLLBACK, Statement
 from agent_store.backends.postgres.wire import Call, Rows, Trouble, Wire
 from agent_store.errors import OutcomeUnknown, StoreError
 
+_NOT_PREPARED = {"26000", "42P05"}  # there is no such statement, or there is one already
 LOCK = "the store's write lock, which another transaction has"
 
 
@@ -31,6 +32,7 @@ class Turn:
         commits: bool = False,
         ledger: Ledger | None = None,
         isolated: bool = False,
+        unprepared: Callable[[], None] | None = None,
     ) -> None:
         self.wire = wire
         self.statements = statements
@@ -40,12 +42,13 @@ class Turn:
         self._begins = any(statement.text.startswith(b"BEGIN") for statement, _ in before)
         self._commits = commits
         self._isolated = isolated
+        self._unprepared = unprepared
 
     def call(self, name: str, *params: object) -> Call:
         """A statement by its name."""
         return self.statements[name], params
 
-    def run(self, *calls: Call, last: bool = False, prepared: bool = False) -> list[Rows]:
+    def run(self, *calls: Call, last: bool = False) -> list[Rows]:
         """The rows of these statements; with `last`, the transaction ends where it is one of its own."""
         before, self._before = self._before, []
         after: list[Call] = [(COMMIT, ())] if last and self._commits else []
@@ -53,7 +56,7 @@ class Turn:
             return []
         began = time.monotonic()
         try:
-            rows = self.wire.run(*before, *calls, *after, prepared=prepared)
+            rows = self._first([*before, *calls, *after]) if before else self.wire.run(*calls, *after)
         except Trouble as trouble:
             commit_at = len(before) + len(calls) if after else None
             waits_for_lock = bool(before) and trouble.done == len(before) - 1
@@ -66,19 +69,33 @@ class Turn:
             self._begins = False
         return rows[len(before) : len(before) + len(calls)]
 
-    def copy(self, statement: Statement, block: bytes, *, last: bool) -> None:
-        """A block of entries by COPY; with `last` as `run` has it."""
+    def _first(self, calls: list[Call]) -> list[Rows]:
+        """Prepared by the server, which is most of what an append costs there. Only what travels with BEGIN: where a
+        pooler has put another session behind the connection, that is refused before anything is done, and is repeated.
+        """
+        if not (self._begins and self.wire.prepares):
+            return self.wire.run(*calls)
+        try:
+            return self.wire.run(*calls, prepared=True)
+        except Trouble as trouble:
+            if trouble.state not in _NOT_PREPARED or self._unprepared is None:
+                raise
+        self._unprepared()
+        self.wire.prepares = False
+        roll_back(self.wire)
+        return self.wire.run(*calls)
+
+    def copy(self, statement: Statement, blocks: Iterable[bytes], *, last: bool) -> None:
+        """Entries by COPY; with `last` as `run` has it."""
         commits = last and self._commits
         try:
-            self.wire.copy_in(statement, block, commit=commits)
+            self.wire.copy_in(statement, blocks, commit=commits)
         except Trouble as trouble:
             raise self._error(trouble, 1 if commits else None, None) from None
         if commits:
             self._begins = False
 
-    def _error(self, trouble: Trouble, commit_at: int | None, waited: float | None) -> StoreError | Trouble:
-        if trouble.state in {"26000", "42P05"}:
-            return trouble  # of the prepared statements: whoever asked for them goes on without
+    def _error(self, trouble: Trouble, commit_at: int | None, waited: float | None) -> StoreError:
         if commit_at is not None and trouble.may_have_done(commit_at):
             detail = f"the connection to the server was lost at the commit ({trouble.words})"
             return OutcomeUnknown(detail, self.ledger.written(), self.ledger.count)

@@ -87,7 +87,7 @@ def log(
         first = LOWEST if since is None else since.seq + 1
         if first <= seq:
             _Feed(reader, statements, checker, _Told(progress, seq - max(first, 1) + 1)).seqs(log_id, first, seq)
-    head_now = (seq, content_hash) if len(content_hash or b"") == 32 else None  # noqa: PLR2004 - of a hash
+    head_now = (seq, content_hash) if len(content_hash or b"") == 32 else None
     return checker.findings(1, {log_id: name}, head_now)
 
 
@@ -162,7 +162,9 @@ class _Feed:
 
     def _next(self, what: str, params: tuple[int, ...], first: int) -> int | None:
         """Over a gap, which may be as wide as a number is large."""
-        found: int | None = self.reader.fetch("next_position" if what == "positions" else "next_seq", *params, first)[0][0]
+        found: int | None = self.reader.fetch("next_position" if what == "positions" else "next_seq", *params, first)[
+            0
+        ][0]
         return found
 
     def _copy(self, what: str, params: tuple[int, ...], first: int, last: int) -> bool:

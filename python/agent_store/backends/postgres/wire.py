@@ -5,7 +5,7 @@ of the caller's has a part in it; and of what went wrong it is known how far the
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -193,8 +193,8 @@ class Wire:
             if result.status not in (OK, TUPLES):
                 raise self._refused(result, [])
 
-    def copy_in(self, statement: Statement, block: bytes, *, commit: bool) -> None:
-        """Put a block where `COPY … FROM STDIN` puts it; with `commit` the transaction ends in the same message.
+    def copy_in(self, statement: Statement, blocks: Iterable[bytes], *, commit: bool) -> None:
+        """Put blocks where `COPY … FROM STDIN` puts it; with `commit` the transaction ends in the same message.
 
         The statements of a Trouble are then two: the COPY and the COMMIT. Not in pipeline mode.
         """
@@ -209,7 +209,11 @@ class Wire:
                 self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
                 if results[-1].status == exchange.COPY_IN:
                     results.pop()
-                    self.connection.wait(exchange.put(pgconn, block))
+                    try:
+                        self.connection.wait(exchange.put(pgconn, blocks))
+                    except BaseException:
+                        self._give_up()
+                        raise
                     sent = True
                     self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
             except psycopg.Error as error:
@@ -219,6 +223,16 @@ class Wire:
         for number, result in enumerate(results):
             if result.status != OK:
                 raise self._refused(result, [[] for _ in results[:number]])
+
+    def _give_up(self) -> None:
+        """Amid a COPY to the server, which waits for the end of it."""
+        pgconn = self.connection.pgconn
+        try:
+            if pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+                self.connection.wait(exchange.end(pgconn, b"given up"))
+                self.connection.wait(exchange.receive(pgconn, [], pipelined=False))
+        except psycopg.Error:
+            self.lost = True
 
     def copy_out(self, statement: Statement) -> "Iterator[list[bytes]]":
         """What `COPY … TO STDOUT` gives, some pieces at a time. Not in pipeline mode; read to its end, or closed."""
