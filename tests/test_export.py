@@ -161,9 +161,9 @@ def test_nothing_is_written_over_and_no_half_file_is_left(source: Store, tmp_pat
     with pytest.raises(FileExistsError, match="an export writes over nothing"):
         agent_store.export(source, there)
     assert there.read_bytes() == b"mine"
-    with pytest.raises(FileNotFoundError, match="the directory that the export is to be in does not exist: '.*no'"):
+    with pytest.raises(FileNotFoundError, match=r"the directory that the export is to be in does not exist: '.*no'"):
         agent_store.export(source, tmp_path / "no" / "app.jsonl")
-    with pytest.raises(NotADirectoryError, match="the export is to be in it, and it is no directory: '.*there'"):
+    with pytest.raises(NotADirectoryError, match=r"the export is to be in it, and it is no directory: '.*there'"):
         agent_store.export(source, there / "app.jsonl")
     with pytest.raises(FileExistsError):
         agent_store.export(source, tmp_path)
