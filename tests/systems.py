@@ -17,6 +17,7 @@ LINUX = {
     "test_full_disk": "a file system of its own",
     "test_locks": "locks of an open file description",
     "test_memory": "/proc tells how much memory is in use",
+    "test_move_memory": "/proc tells how much memory is in use",
     "test_processes": "processes take turns only there",
     "test_queue_file": "processes take turns only there",
     "test_second_library": "locks of an open file description",
