@@ -100,6 +100,7 @@ class Adopted(Database):
         """Of the transaction that is open, or one begun as an INSERT would."""
         with self._alone():
             if tx is not None:
+                tx.turn.ledger.forget()  # The caller may have gone back to a savepoint of his own.
                 yield tx.turn
                 return
             turn = self._turn()
