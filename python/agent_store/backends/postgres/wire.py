@@ -100,8 +100,8 @@ class Wire:
     def settle(self) -> None:
         """In the caller's pipeline, what he has sent is answered first; an error of that is raised here, as it is."""
         if self.in_pipeline:
-            with self.connection.pipeline() as pipeline:
-                pipeline.sync()
+            with self.connection.pipeline():
+                pass
 
     def _round(
         self,
