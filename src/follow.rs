@@ -6,10 +6,10 @@ use crate::chain::{self, Hash};
 use crate::error::Head;
 use crate::many::Many;
 
-/// Of the logs that are remembered, with their names: some 200,000 with short ones.
-const BYTES: usize = 32 << 20;
+/// Of the logs that are remembered, with their names: some 90,000 with short ones.
+const BYTES: usize = 16 << 20;
 /// That one takes besides its names.
-const EACH: usize = 120;
+const EACH: usize = 160;
 /// No UTF-8 text contains it.
 const SEPARATOR: u8 = 0xff;
 

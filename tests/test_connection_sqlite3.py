@@ -202,7 +202,7 @@ def test_a_failed_call_leaves_the_callers_transaction_as_it_was(
     assert count(other) == (1, 5 if begun else 0)
 
 
-@pytest.mark.parametrize("write", [WRITES["append"], WRITES["append_many"]], ids=["append", "append_many"])
+@pytest.mark.parametrize("write", [WRITES["append"], WRITES["append_many"], WRITES["rows"]], ids=list(WRITES)[:3])
 def test_a_call_that_fails_amid_its_rows_leaves_none(connect: Connect, write: Callable[[Store], object]) -> None:
     """Whatever is in its way: here somebody else's trigger."""
     connection = connect(isolation_level=None)

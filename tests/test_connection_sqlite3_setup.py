@@ -114,7 +114,9 @@ def test_converters_and_connections_of_another_class(tmp_path: Path) -> None:
     names = dict.fromkeys(("integer", "text", "blob"), harmful)
     with (
         registered(**names),
-        closing(sqlite3.connect(tmp_path / "app.db", 5, types, None, factory=OwnConnection)) as connection,
+        closing(
+            sqlite3.connect(tmp_path / "app.db", detect_types=types, isolation_level=None, factory=OwnConnection)
+        ) as connection,
     ):
         assert use(agent_store.open(connection)) == expected(tmp_path)
 

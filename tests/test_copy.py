@@ -270,10 +270,10 @@ def test_an_exception_in_progress_ends_it_and_it_can_go_on(
 
 
 def test_more_logs_than_are_remembered(tmp_path: Path) -> None:
-    """Each has names of a kilobyte, so that about 30,000 fit into what is kept of them."""
+    """Each has names of a kilobyte, so that about 14,000 fit into what is kept of them."""
     pad = "p" * 1_000
     with agent_store.open(tmp_path / "many.db") as source, agent_store.open(":memory:") as store:
-        names = [(f"{number:05}{pad}", "w") for number in range(31_000)]
+        names = [(f"{number:05}{pad}", "w") for number in range(16_000)]
         source.append_many((*name, b"1") for name in names)
         source.append_many((*name, b"2") for name in reversed(names))
         assert agent_store.copy(source, store).holds

@@ -267,7 +267,8 @@ def signature(call: Any, *, method: bool) -> str:
 
 
 def test_the_reference_has_every_call_with_its_arguments() -> None:
-    wanted = [f"agent_store.open{signature(agent_store.open, method=False)}"]
+    calls = (agent_store.open, agent_store.copy, agent_store.export, agent_store.import_)
+    wanted = [f"agent_store.{call.__name__}{signature(call, method=False)}" for call in calls]
     for name, kind in CLASSES.items():
         for member, value in vars(kind).items():
             if not member.startswith("_") and inspect.isfunction(value):

@@ -201,7 +201,8 @@ class Store:
         """Facts of the store: kind, path, format, id, layout, entries, logs, position, bytes, sqlite_version,
         durability, read_only, locks. Counting takes time in proportion to the store.
 
-        `locks`: "ofd" where no other library in the process can drop the locks on the file, "posix" where it can.
+        `locks`: "ofd" and "windows" where no other library in the process can drop the locks on the file, "posix" where
+        it can.
         """
         return self._binding.backend.info(self._binding.reading())
 

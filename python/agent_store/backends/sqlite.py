@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import warnings
 from collections.abc import Callable
@@ -10,6 +11,10 @@ from pathlib import Path
 from agent_store._core import Sqlite
 from agent_store.errors import BackendError, ReadOnlyStore
 
+URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
+ADDRESS_OF_POSTGRES = re.compile(r"postgres(ql)?:/")
+"""What pathlib makes of such a URL."""
+CONNINFO = re.compile(r"\s*(host|hostaddr|port|dbname|user|password|service)\s*=")
 UNSAFE = (
     "{path}: the system gives this file only locks that belong to the whole process (there is no /proc, or the file "
     "system has no others). While it is open here, another SQLite library or a plain open() of it in this process can "
@@ -74,8 +79,24 @@ def _path(target: str | os.PathLike[str]) -> str:
         raise ValueError("the path contains a NUL character")
     if isinstance(target, str) and text.startswith("file:"):
         raise ValueError(f"{text!r} looks like a URI: give the path alone (a file of that name: pathlib.Path)")
+    _refuse_address(text, a_path=not isinstance(target, str))
     # Neither a URI to SQLite, nor another file after a chdir.
     return str(Path(text).absolute())
+
+
+def _refuse_address(text: str, *, a_path: bool) -> None:
+    """ValueError for a server's address in a form that is not taken, without the password that may be in it."""
+    url = ADDRESS_OF_POSTGRES.match(text) if a_path else URL.match(text)
+    if url:
+        raise ValueError(
+            f"a path that begins with {url[0].strip()!r} looks like a URL: a store on PostgreSQL is opened by a str that "
+            "begins with 'postgresql://', and a backup or a store in a file by a path"
+        )
+    if not a_path and CONNINFO.match(text):
+        raise ValueError(
+            "this looks like libpq's list of keywords: a store on PostgreSQL is opened by a URL, "
+            "postgresql://user@host:port/database (a file of that name: pathlib.Path)"
+        )
 
 
 def _look(path: str, read_only: bool) -> None:  # noqa: FBT001

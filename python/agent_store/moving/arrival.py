@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ENTRIES, SIZE = 16_384, 32 << 20
 """What is committed at once: so many entries, or bytes of payload."""
+ROWS, PIECE = 2_048, 4 << 20
+"""What is written at once: a server is then asked seldom enough."""
 
 
 def arrive(
@@ -48,6 +50,7 @@ def arrive(
                 entries += len(page)
                 page = None  # the next one takes its memory
                 page = target.draw(lambda: next(pages, None))
+            arrival.write()
         except BaseException:
             target.backend.rollback(tx)
             raise
@@ -70,13 +73,27 @@ class _Arrival:
         self._position = position
         self._follower = Follower(position, heads)
         self._fault = fault
+        self._rows: list[tuple[str, str, bytes]] = []
+        self._size = 0
 
     def append(self, page: "list[Entry]") -> int:
-        """Compare and append; the bytes of payload."""
+        """Compare, and append when enough has come; the bytes of payload."""
         rows, wrong = self._follower.rows(page, self._find)
         if wrong is not None:
             number, detail = wrong
             raise self._fault(number, page[number], detail)
+        size = sum(map(len, map(itemgetter(2), rows)))
+        self._rows += rows
+        self._size += size
+        if len(self._rows) >= ROWS or self._size >= PIECE:
+            self.write()
+        return size
+
+    def write(self) -> None:
+        """What has come."""
+        if not self._rows:
+            return
+        rows, self._rows, self._size = self._rows, [], 0
         self._position += len(rows)
         reached = self._backend.append_rows(rows, self.tx)
         if reached != self._position:
@@ -84,7 +101,6 @@ class _Arrival:
                 f"somebody else writes to the target: the newest entry stands at position {reached}, and at "
                 f"{self._position} if nobody did. What had been committed before is there, and this is taken back"
             )
-        return sum(map(len, map(itemgetter(2), rows)))
 
     def set(self, generations: dict[str, int]) -> None:
         """They never fall: what is higher than it was before is somebody else's doing."""
@@ -95,5 +111,6 @@ class _Arrival:
                 raise TargetDiverged(f"somebody else writes to the target: {error}") from None
 
     def _find(self, stream: str, writer: str, _seq: int) -> tuple[int, bytes] | None:
+        self.write()
         newest = self._backend.read(self._backend.pages(stream, writer, reverse=True), 1, self.tx)
         return (newest[0].seq, newest[0].content_hash) if newest else None

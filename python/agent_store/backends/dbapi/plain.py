@@ -15,6 +15,7 @@ BLOB = {"content_hash", "payload"}
 
 _SELECT = re.compile(r"SELECT (.+?)(?=\s+FROM\s)", re.DOTALL)
 _COMMA = re.compile(r",\s+(?![^(]*\))")
+_NUMBERED = re.compile(r"\?\d+")
 _TABLE = re.compile(r"\b(FROM|INTO|JOIN)\s+(_agent_store_\w+)")
 
 
@@ -35,7 +36,8 @@ def columns(sql: str) -> list[str]:
 
 def rewrite(sql: str) -> str:
     """A SELECT of ours, or what changes something, on the tables of the main database whatever else is attached."""
-    sql = _TABLE.sub(r"\1 main.\2", sql.strip())
+    # Each number stands once, in order. Python 3.12.0 and 3.12.1 take a numbered placeholder for a named one, and warn.
+    sql = _NUMBERED.sub("?", _TABLE.sub(r"\1 main.\2", sql.strip()))
     found = _SELECT.match(sql)
     if not found:
         return sql

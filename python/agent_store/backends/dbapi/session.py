@@ -9,6 +9,7 @@ from agent_store.backends.common.session import PAGE_BYTES, Before, Range, Row
 from agent_store.backends.common.shape import is_hash
 from agent_store.backends.dbapi import plain
 
+ADAPTERS: dict[Any, Any] = getattr(sqlite3, "adapters", {})  # of the whole process; not documented
 IN_PLACE = ((int, sqlite3.PrepareProtocol), (str, sqlite3.PrepareProtocol), (bytes, sqlite3.PrepareProtocol))
 
 
@@ -125,7 +126,7 @@ class Session:
 
 def is_adapting() -> bool:
     """True where an adapter is registered for a type that we bind: it is for the caller's values, not for ours."""
-    return not sqlite3.adapters.keys().isdisjoint(IN_PLACE)
+    return not ADAPTERS.keys().isdisjoint(IN_PLACE)
 
 
 def unadapted(params: Sequence[Any]) -> Sequence[Any]:

@@ -61,8 +61,10 @@ def parse(url: str) -> Address:
     )
 
 
-def checked(schema: str) -> str:
+def checked(schema: object) -> str:
     """A name that a schema of the store's own can have."""
+    if not isinstance(schema, str):
+        raise TypeError(f"schema must be a str, not {type(schema).__name__}")
     try:
         length = len(schema.encode())
     except UnicodeEncodeError:
