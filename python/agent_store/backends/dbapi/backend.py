@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from agent_store._core import Appended, Entry, Findings, Head
 from agent_store.backends.common import generations, heads, verifying
 from agent_store.backends.common.reading import Reading, Select
+from agent_store.backends.common.turn import Turn
 from agent_store.backends.dbapi import appending, facts, foreign, layout, writing
 from agent_store.backends.dbapi.errors import translated
 from agent_store.backends.dbapi.session import Session
 from agent_store.backends.dbapi.source import Source
 from agent_store.backends.dbapi.transaction import Transaction
-from agent_store.backends.dbapi.turn import Turn
 from agent_store.errors import BackendError, ForkedStore, StoreClosed
 
 Result = TypeVar("Result")
@@ -62,13 +62,16 @@ class Dbapi:
     def _run(self, work: Callable[[], Result]) -> Result:
         """Run `work` with the connection to itself."""
         self._check()
+        connection = self._session.connection
         with self._turn.lock:
+            was = False
             try:
                 self._turn.wait()
                 self._check()
+                was = connection.in_transaction
                 return work()
             except sqlite3.Error as error:
-                raise translated(error) from error
+                raise translated(error, ended=was and not connection.in_transaction) from error
 
     def _read(self, tx: Transaction | None, work: Callable[[], Result]) -> Result:
         def read() -> Result:
