@@ -207,5 +207,6 @@ ON_POSTGRES = [
         [("schema", None, None)] * 2,
         guards=False,
     ),  # and with it its index
+    only_there("collation another", 'ALTER TABLE _agent_store_meta ALTER key TYPE text COLLATE "POSIX"'),
     only_there("default", "ALTER TABLE _agent_store_entries ALTER payload SET DEFAULT ''"),
 ]
