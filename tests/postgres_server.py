@@ -258,7 +258,9 @@ class Keeper:
         for process in [*children, processes]:
             process.kill()
         self.gone()
-        psutil.wait_procs(children, timeout=PATIENCE)
+        # Not psutil's wait: whose parent is dead may stay a zombie for a while.
+        while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
+            time.sleep(0.005)
 
     def gone(self) -> None:
         assert self.server is not None

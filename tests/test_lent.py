@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext
 
 import pytest
 
@@ -45,7 +45,8 @@ WRITES: list[Callable[[Store], object]] = [
 @pytest.fixture(params=range(len(WRITES)), ids=["append", "append_many", "rows", "bump", "execute"])
 def write(request: pytest.FixtureRequest, store: Store) -> Callable[[Store], object]:
     store.execute("CREATE TABLE notes (text text)")
-    return WRITES[request.param]
+    chosen: Callable[[Store], object] = WRITES[request.param]
+    return chosen
 
 
 def state(store: Store) -> tuple[int, int, list[tuple[object, ...]]]:
@@ -153,7 +154,7 @@ def test_without_autocommit_the_caller_ends_what_a_call_began(
 
     store = agent_store.open(connection, schema=place.name if isinstance(place, Schema) else None)
     connection.rollback()
-    with store.transaction() if block else suppress():
+    with store.transaction() if block else nullcontext():
         store.log("s", "w").append(b"1")
         store.log("s", "w").append_many([b"2"] * 50)
     store.generation("g").bump()

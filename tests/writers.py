@@ -12,10 +12,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from agent_store import Store
 
 PATIENCE = 60.0
 BUMP = 10
@@ -32,13 +36,18 @@ class Note(NamedTuple):
 
 
 class Writer:
-    """Its threads append to a log of their own and a common one by turns, and bump a counter now and then."""
+    """Its threads append to a log of their own and a common one by turns, and bump a counter now and then.
+
+    `target` is a path or a URL; with `lent` each thread has a connection of its own to it, and a store on that.
+    """
 
     def __init__(
         self,
-        path: Path,
+        target: Path | str,
         name: str,
         *,
+        folder: Path | None = None,
+        lent: str | None = None,
         threads: int = 1,
         each: int | None = None,
         durability: str = "normal",
@@ -48,9 +57,10 @@ class Writer:
         self.killed = False
         self.worst = 0.0
         """Seconds that the slowest call of all took, once it was stopped."""
-        self._notes = path.with_name(f"{name}.notes")
+        self._notes = (folder or Path(target).parent) / f"{name}.notes"
         how = {
-            "path": str(path),
+            "target": str(target),
+            "lent": lent,
             "notes": str(self._notes),
             "name": name,
             "threads": threads,
@@ -121,7 +131,7 @@ class Writer:
         return [Note(*map(int, line.split())) for line in lines if line.endswith("\n")]
 
 
-def check_written(path: Path, writers: Iterable[Writer]) -> int:
+def check_written(target: Path | str, writers: Iterable[Writer]) -> int:
     """What each was told is there once and in its order, and beyond it at most the call that a thread was killed in.
 
     How many entries there are, of others too.
@@ -147,7 +157,7 @@ def check_written(path: Path, writers: Iterable[Writer]) -> int:
     appended = {of: [note for note in own if note.seq] for of, own in told.items()}
     found: Counter[tuple[str, int]] = Counter()
     count = 0
-    with agent_store.open(path) as store:
+    with agent_store.open(target) as store:
         for count, entry in enumerate(store.entries(), 1):
             assert entry.position == count
             if entry.stream not in {"own", "common"}:
@@ -171,7 +181,29 @@ def check_written(path: Path, writers: Iterable[Writer]) -> int:
     return count
 
 
-def main(path: str, notes: str, name: str, threads: int, each: int | None, durability: str, timeout: float) -> None:
+def lend(target: str, how: str, timeout: float) -> "Store":
+    """On a connection of this thread's; `how` is sqlite3, or the schema on a server."""
+    import agent_store
+
+    if how == "sqlite3":
+        import sqlite3
+
+        return agent_store.open(sqlite3.connect(target, isolation_level=None, timeout=timeout))
+    import psycopg
+
+    return agent_store.open(psycopg.connect(target, autocommit=True), schema=how)
+
+
+def main(
+    target: str,
+    lent: str | None,
+    notes: str,
+    name: str,
+    threads: int,
+    each: int | None,
+    durability: str,
+    timeout: float,
+) -> None:
     import agent_store
 
     file = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -180,6 +212,7 @@ def main(path: str, notes: str, name: str, threads: int, each: int | None, durab
     failed: list[BaseException] = []
 
     def work(thread: int) -> None:
+        store = shared or lend(target, lent or "", timeout)
         logs = store.log("own", f"{name}/{thread}"), store.log("common", "all")
         for n in count() if each is None else range(each):
             if enough.is_set():
@@ -201,7 +234,10 @@ def main(path: str, notes: str, name: str, threads: int, each: int | None, durab
             failed.append(error)
             raise
 
-    with agent_store.open(path, durability=durability, timeout=timeout) as store:  # type: ignore[arg-type]
+    with ExitStack() as stack:
+        shared: Store | None = None
+        if not lent:
+            shared = stack.enter_context(agent_store.open(target, durability=durability, timeout=timeout))  # type: ignore[arg-type]
         print("open", flush=True)
         sys.stdin.readline()
         running = [threading.Thread(target=run, args=[thread]) for thread in range(threads)]

@@ -50,11 +50,13 @@ class Adopted(Database):
     def commits(self) -> bool:  # type: ignore[override]  # as the connection is now
         """True on an autocommit connection that is in no transaction."""
         self.check_open()
+        self._check_usable()
         return self._connection.autocommit and self._wire.status == IDLE
 
     def _check_usable(self) -> None:
         if self._connection.closed:
             raise BackendError("the connection is closed")
+        self._wire.settle()
         if self._wire.status == INERROR:
             raise TransactionConflict(FAILED)
 
@@ -98,6 +100,7 @@ class Adopted(Database):
         """Of the transaction that is open, or one begun as an INSERT would."""
         with self._alone():
             if tx is not None:
+                tx.turn.ledger.forget()  # The caller may have gone back to a savepoint of his own.
                 yield tx.turn
                 return
             turn = self._turn()
@@ -147,11 +150,19 @@ class Adopted(Database):
     def commit(self, tx: Transaction) -> None:
         """Of a savepoint, or of a transaction on an autocommit connection."""
         self.check_open()
+        try:
+            if not self._connection.closed:
+                self._wire.settle()
+        except BaseException:
+            self.rollback(tx)
+            raise
         tx.commit()
 
     def rollback(self, tx: Transaction) -> None:
         """What the block did, and not more."""
         if os.getpid() == self._pid:
+            with contextlib.suppress(psycopg.Error):
+                self._wire.settle()
             tx.rollback()
 
     def close(self) -> None:

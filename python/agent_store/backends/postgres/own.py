@@ -21,7 +21,6 @@ class Own(Database):
     """Each call takes a connection from the pool, and a transaction keeps one until it ends."""
 
     owned = True
-    commits = True
     exclusive = False
     commits = True
 

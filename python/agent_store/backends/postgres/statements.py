@@ -7,7 +7,7 @@ from functools import cached_property
 
 from agent_store.backends.common.statements import of
 
-_PLACEHOLDER = re.compile(r"%s")
+_PLACE = re.compile(r"%s|\{(\w+)\}")
 
 
 def quoted(name: str) -> str:
@@ -25,8 +25,7 @@ class Statement:
     """One statement, and the name under which it may be prepared: it is of the text, so no other has it."""
 
     def __init__(self, text: str) -> None:
-        numbers = itertools.count(1)
-        self.text = _PLACEHOLDER.sub(lambda _: f"${next(numbers)}", text).encode()
+        self.text = text.encode()
 
     @cached_property
     def name(self) -> bytes:
@@ -54,8 +53,18 @@ class Statements:
             statement = self._made[name] = Statement(self.script(name))
         return statement
 
-    def script(self, name: str) -> str:
-        """The text of a file, with this schema in it."""
+    def script(self, name: str, **numbers: int) -> str:
+        """The text of a file, with this schema in it, and the numbers where a statement can have no parameters."""
         table = literal(f"{quoted(self.schema)}._agent_store_entries")
-        text = of("postgres")[name].replace("{entries}", f"{table}::pg_catalog.regclass")
-        return text.replace("{schema}", quoted(self.schema)).strip()
+        words = {"schema": quoted(self.schema), "entries": f"{table}::pg_catalog.regclass"}
+        words.update({key: _number(value) for key, value in numbers.items()})
+        params = itertools.count(1)
+        # All in one pass: the schema's name may have such places in it.
+        return _PLACE.sub(
+            lambda found: words[found[1]] if found[1] else f"${next(params)}", of("postgres")[name].strip()
+        )
+
+
+def _number(value: int) -> str:
+    # The least of all is for SQL the negative of a number that is too large.
+    return f"({value})" if value > -(2**63) else f"({value + 1} - 1)"

@@ -162,19 +162,16 @@ class _Feed:
 
     def _next(self, what: str, params: tuple[int, ...], first: int) -> int | None:
         """Over a gap, which may be as wide as a number is large."""
-        found: int | None = self.reader.fetch("next_position" if what == "positions" else "next_seq", *params, first)[
-            0
-        ][0]
+        statement = "next_position" if what == "positions" else "next_seq"
+        found: int | None = self.reader.fetch(statement, *params, first)[0][0]
         return found
 
     def _copy(self, what: str, params: tuple[int, ...], first: int, last: int) -> bool:
         """True where so little had to wait for an answer that the next may be larger."""
-        numbers = dict(zip(("log",), params, strict=False), first=first, last=last)
-        text = self.statements.script(f"copy_{what}")
-        for key, number in numbers.items():  # a COPY takes no parameters
-            text = text.replace(f"{{{key}}}", f"({number})" if number > LOWEST else "(-9223372036854775807 - 1)")
+        log = {"log": params[0]} if params else {}
+        statement = Statement(self.statements.script(f"copy_{what}", first=first, last=last, **log))
         try:
-            for pieces in self.reader.copy(Statement(text)):
+            for pieces in self.reader.copy(statement):
                 self.checker.copy(pieces)
                 if not self.reader.shared:
                     self.told.done(self.checker.entries)

@@ -85,7 +85,7 @@ class Wire:
         """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it."""
         codec = self.codec
         encoded = [(statement, [encode(value, codec) for value in values]) for statement, values in calls]
-        with self._held():
+        with self.connection.lock:
             if len(encoded) > 1 and not _PIPELINES:
                 answers: list[PGresult] = []
                 for one in encoded:
@@ -94,14 +94,11 @@ class Wire:
                 answers = self._round(encoded, codec, [], prepared=prepared and self.prepares)
         return [decode(answer, codec) for answer in answers]
 
-    @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
+    def settle(self) -> None:
+        """In the caller's pipeline, what he has sent is answered first; an error of that is raised here, as it is."""
         if self.in_pipeline:
-            # What the caller has sent is answered first; an error of that is raised here, as it is.
             with self.connection.pipeline() as pipeline:
                 pipeline.sync()
-        with self.connection.lock:
-            yield
 
     def _round(
         self,
@@ -181,7 +178,7 @@ class Wire:
         pgconn = self.connection.pgconn
         self.round_trips += 1
         results: list[PGresult] = []
-        with self._held():
+        with self.connection.lock:
             try:
                 pgconn.send_query(text.encode(self.codec))
                 self.connection.wait(exchange.send(pgconn))
@@ -202,7 +199,7 @@ class Wire:
         self.round_trips += 2
         results: list[PGresult] = []
         sent = False
-        with self._held():
+        with self.connection.lock:
             try:
                 pgconn.send_query(statement.text + (b"; COMMIT" if commit else b""))
                 self.connection.wait(exchange.send(pgconn))
@@ -239,7 +236,7 @@ class Wire:
         pgconn = self.connection.pgconn
         self.round_trips += 1
         results: list[PGresult] = []
-        with self._held():
+        with self.connection.lock:
             try:
                 pgconn.send_query(statement.text)
                 self.connection.wait(exchange.send(pgconn))

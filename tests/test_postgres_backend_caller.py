@@ -1,0 +1,400 @@
+"""A caller's psycopg connection: an append does there what an INSERT of the caller's own would do."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.adapt import Dumper, Loader
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+
+import agent_store
+from agent_store import Store
+from agent_store.errors import (
+    BackendError,
+    BusyError,
+    HeadMoved,
+    NonMonotonicGeneration,
+    OutcomeUnknown,
+    ReadOnlyStore,
+    TransactionConflict,
+)
+from stores import Schema, a_schema
+
+IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
+
+
+@pytest.fixture
+def schema(postgres: str) -> Iterator[Schema]:
+    with a_schema("psycopg", postgres) as place:
+        assert isinstance(place, Schema)
+        agent_store.open(place.connect(), schema=place.name)
+        yield place
+
+
+@pytest.fixture
+def other(schema: Schema) -> Store:
+    """Of somebody else, on the same tables."""
+    return agent_store.open(schema.connect(), schema=schema.name)
+
+
+def lent(schema: Schema, **options: Any) -> tuple[psycopg.Connection[Any], Store]:
+    connection = schema.connect(**options)
+    return connection, agent_store.open(connection, schema=schema.name)
+
+
+def status(connection: psycopg.Connection[Any]) -> TransactionStatus:
+    return connection.info.transaction_status
+
+
+@contextmanager
+def undone(store: Store) -> Iterator[None]:
+    """A block of the store's that ends with an error."""
+    with suppress(ZeroDivisionError), store.transaction():
+        yield
+        raise ZeroDivisionError
+
+
+def test_an_append_is_what_an_insert_would_be(schema: Schema, other: Store) -> None:
+    connection, store = lent(schema, autocommit=False)
+    assert status(connection) == IDLE
+    log = store.log("s", "w")
+    assert log.append(b"a").position == 1
+    assert status(connection) == INTRANS
+    assert (store.position(), other.position()) == (1, 0)
+    connection.rollback()
+    assert other.position() == 0
+    assert [log.append(b"b").seq, log.append(b"c").seq] == [1, 2]
+    connection.commit()
+    assert [entry.payload for entry in other.entries()] == [b"b", b"c"]
+    assert other.verify().holds
+
+
+def test_in_autocommit_it_is_durable_on_return_or_joins(schema: Schema, other: Store) -> None:
+    connection, store = lent(schema)
+    store.log("s", "w").append(b"a")
+    store.generation("g").bump()
+    store.append_many([("s", f"w{number}", b"x") for number in range(2_000)])
+    assert (status(connection), other.position()) == (IDLE, 2_001)
+    with connection.transaction(force_rollback=True):
+        store.log("s", "w").append_many([b"y"] * 100)
+        store.generation("g").bump()
+        assert (store.position(), other.position()) == (2_101, 2_001)
+    assert (store.position(), store.generation("g").current()) == (2_001, 1)
+    with connection.transaction():
+        connection.execute("CREATE TABLE notes (x int)")
+        store.log("s", "w").append(b"b")
+    assert (other.position(), other.log("s", "w").entry(2)) == (2_002, store.log("s", "w").head())
+    assert other.verify().holds
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_a_block_takes_back_what_it_did(schema: Schema, other: Store, autocommit: bool) -> None:
+    connection, store = lent(schema, autocommit=autocommit)
+    log = store.log("s", "w")
+    with undone(store):
+        log.append(b"a")
+    assert (status(connection), store.position()) == (IDLE, 0)
+    with store.transaction():
+        log.append(b"a")
+        with undone(store):
+            log.append_many([b"b"] * 100)
+        log.append(b"c")
+    assert status(connection) == (IDLE if autocommit else INTRANS)
+    assert other.position() == (2 if autocommit else 0)
+    connection.commit()
+    connection.execute("BEGIN" if autocommit else "SELECT 1")
+    log.append(b"d")
+    with undone(store):
+        log.append(b"e")
+    assert status(connection) == INTRANS
+    connection.execute("COMMIT")
+    assert [entry.payload for entry in other.entries()] == [b"a", b"c", b"d"]
+
+
+def test_batches_commit_only_where_they_can(schema: Schema) -> None:
+    for autocommit in (True, False):
+        connection, store = lent(schema, autocommit=autocommit)
+        if autocommit:
+            assert store.log("s", "w").append_many([b"x"] * 5, batch=2)
+            connection.execute("BEGIN")
+        with pytest.raises(ValueError, match="batch"):
+            store.log("s", "w").append_many([b"x"], batch=1)
+        connection.rollback()
+
+
+def test_an_error_of_ours_leaves_the_transaction(schema: Schema) -> None:
+    connection, store = lent(schema, autocommit=False)
+    entry = store.log("s", "w").append(b"a")
+    store.generation("g").set(5)
+    with pytest.raises(HeadMoved):
+        store.log("s", "w").append(b"b", expected=None)
+    with pytest.raises(NonMonotonicGeneration):
+        store.generation("g").set(4)
+    assert status(connection) == INTRANS
+    store.log("s", "w").append(b"b", expected=entry)
+    connection.commit()
+    assert store.position() == 2
+
+
+def test_what_begins_with_an_error_begins_nothing(schema: Schema) -> None:
+    connection, store = lent(schema, autocommit=False)
+    with pytest.raises(HeadMoved):
+        store.log("s", "w").append(b"b", expected=agent_store.Head("s", "w", 3, bytes(32)))
+    assert status(connection) == IDLE
+
+
+def test_after_an_error_it_says_to_roll_back(schema: Schema) -> None:
+    connection, store = lent(schema, autocommit=False)
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        connection.execute("SELECT * FROM nowhere")
+    for call in (store.position, store.generation("g").bump, store.verify, lambda: store.log("s", "w").append(b"a")):
+        with pytest.raises(TransactionConflict, match="roll it back"):
+            call()
+    with pytest.raises(TransactionConflict, match="roll it back"):
+        agent_store.open(connection, schema=schema.name)
+    connection.rollback()
+    assert store.log("s", "w").append(b"a").seq == 1
+
+
+@pytest.mark.parametrize("level", [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE])
+@pytest.mark.parametrize("what", ["append", "new log", "many", "bump"])
+def test_an_older_snapshot_is_a_conflict(
+    schema: Schema, other: Store, level: psycopg.IsolationLevel, what: str
+) -> None:
+    connection, store = lent(schema, autocommit=False)
+    connection.isolation_level = level
+    store.log("s", "w").append(b"a")
+    store.generation("g").bump()
+    connection.commit()
+    writes = {
+        "append": lambda: store.log("s", "w").append(b"b"),
+        "new log": lambda: store.log("s", "new").append(b"b"),
+        "many": lambda: store.log("s", "w").append_many([b"b"] * 100),
+        "bump": store.generation("g").bump,
+    }
+    connection.execute("SELECT 1")
+    other.log("s", "other").append(b"x")
+    other.generation("g").bump()
+    with pytest.raises(TransactionConflict, match="again"):
+        writes[what]()
+    connection.rollback()
+    writes[what]()
+    connection.commit()
+    assert other.verify().holds
+
+
+def test_a_deadlock_with_rows_of_the_callers_is_a_conflict(schema: Schema, other: Store) -> None:
+    connection, store = lent(schema)
+    second = schema.connect()
+    connection.execute("CREATE TABLE rows (x int); INSERT INTO rows VALUES (1)")
+    connection.execute("BEGIN; SET LOCAL deadlock_timeout = '50ms'; UPDATE rows SET x = 2")
+    behind = agent_store.open(second, schema=schema.name)
+    second.execute("BEGIN; SET LOCAL deadlock_timeout = '10s'")
+    behind.log("s", "w").append(b"b")
+    thread = threading.Thread(target=second.execute, args=["UPDATE rows SET x = 3"])
+    thread.start()
+    while not schema.run("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE rows%'"):
+        pass
+    with pytest.raises(TransactionConflict, match="deadlock"):
+        store.log("s", "w").append(b"a")
+    assert status(connection) == INERROR
+    connection.execute("ROLLBACK")
+    thread.join()
+    second.execute("COMMIT")
+    assert [entry.payload for entry in other.entries()] == [b"b"]
+
+
+def test_a_transaction_that_reads_only(schema: Schema) -> None:
+    connection, store = lent(schema, autocommit=False)
+    connection.read_only = True
+    with pytest.raises(ReadOnlyStore, match="read-only"):
+        store.log("s", "w").append(b"a")
+    assert store.position() == 0
+    assert connection.read_only is True
+
+
+def test_the_callers_lock_timeout_counts(schema: Schema) -> None:
+    connection, store = lent(schema)
+    connection.execute("SET lock_timeout = '50ms'")
+    with agent_store.open(schema.connect(), schema=schema.name).transaction():
+        with pytest.raises(BusyError, match="lock"):
+            store.log("s", "w").append(b"a")
+        assert status(connection) == IDLE
+    assert store.log("s", "w").append(b"a").seq == 1
+
+
+class Shout(Loader):
+    def load(self, data: Any) -> str:
+        return "LOADED"
+
+
+class Mumble(Dumper):
+    oid = 25  # text
+
+    def dump(self, obj: Any) -> bytes:
+        return b"DUMPED"
+
+
+def test_how_the_caller_set_it_up_has_no_influence(schema: Schema) -> None:
+    connection, store = lent(schema, row_factory=dict_row, cursor_factory=psycopg.ClientCursor)
+    for name in ("int8", "bytea", "text", "oid", "int4"):
+        connection.adapters.register_loader(name, Shout)
+    for kind in (str, int, bytes, list):
+        connection.adapters.register_dumper(kind, Mumble)
+    connection.prepare_threshold = 0
+    log = store.log("s", "w")
+    log.append_many([b"x"] * 20)
+    assert log.append(b"a").position == 21
+    assert store.generation("g").bump() == 1
+    assert [entry.seq for entry in store.entries(stream="s", after=19)] == [20, 21]
+    assert store.verify().holds
+    assert connection.row_factory is dict_row
+    assert connection.cursor_factory is psycopg.ClientCursor
+    assert connection.execute("SELECT 1::int8 AS one").fetchone() == {"one": "LOADED"}
+    assert connection.execute("SELECT name FROM pg_prepared_statements").fetchall() == []
+
+
+def test_sql_of_the_callers_has_his_adapters(schema: Schema) -> None:
+    connection, store = lent(schema, row_factory=dict_row)
+    connection.adapters.register_loader("int8", Shout)
+    assert store.query("SELECT 1::int8, %s::text", ["x"]) == [("LOADED", "x")]
+
+
+def test_another_encoding_of_the_callers(schema: Schema, other: Store) -> None:
+    connection, store = lent(schema)
+    connection.execute("SET client_encoding = 'LATIN1'")
+    store.log("grün", "w").append_many([b"a"] * 20)
+    assert [head.stream for head in store.heads()] == [head.stream for head in other.heads()] == ["grün"]
+
+
+def test_pipeline_mode(schema: Schema, other: Store) -> None:
+    connection, store = lent(schema)
+    connection.execute("CREATE TABLE notes (x int)")
+    log = store.log("s", "w")
+    with connection.pipeline():
+        mine = connection.execute("INSERT INTO notes VALUES (7) RETURNING x")
+        assert log.append(b"a").position == 1
+        assert log.append_many([b"b"] * 3_000).seq == 3_001  # type: ignore[union-attr]
+        assert store.append_many([("s", f"w{number}", b"c") for number in range(20)]) == 3_021
+        after = connection.execute("SELECT count(*) FROM notes")
+        with store.transaction():
+            store.generation("g").bump()
+            connection.execute("INSERT INTO notes VALUES (8)")
+        assert store.query("SELECT x FROM notes") == [(7,), (8,)]
+        assert len(list(store.entries())) == 3_021
+        assert store.verify().holds
+        assert log.verify() == log.append_many([])
+        assert (mine.fetchall(), after.fetchall()) == ([(7,)], [(1,)])
+        with pytest.raises(HeadMoved):
+            log.append(b"no", expected=None)
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            log.append(b"no")
+    assert (other.position(), status(connection)) == (3_021, IDLE)
+    assert connection.pgconn.pipeline_status == 0
+
+
+def test_opening_is_one_select_and_changes_nothing(schema: Schema) -> None:
+    connection = schema.connect(autocommit=False)
+    before = vars(connection).copy()
+    store = agent_store.open(connection, schema=schema.name)
+    backend: Any = store._binding.backend
+    assert backend._wire.round_trips == 1
+    assert status(connection) == IDLE
+    store.close()
+    assert not connection.closed
+    assert {name: value for name, value in vars(connection).items() if before.get(name) is not value} == {}
+    connection.execute("SELECT 1")
+    agent_store.open(connection, schema=schema.name)
+    assert status(connection) == INTRANS
+
+
+def test_a_store_that_is_made_in_a_transaction_goes_with_it(schema: Schema) -> None:
+    schema.run(f"DROP SCHEMA {schema.name} CASCADE")
+    connection = schema.connect(autocommit=False)
+    connection.execute("SELECT 1")
+    agent_store.open(connection, schema=schema.name).log("s", "w").append(b"a")
+    connection.rollback()
+    assert schema.run("SELECT to_regnamespace(%s)", schema.name) == [(None,)]
+    agent_store.open(connection, schema=schema.name)
+    assert status(connection) == IDLE
+
+
+def test_a_log_that_was_undone_gives_its_number_to_another(schema: Schema, other: Store) -> None:
+    """Which then has the same head: nothing remembered of the first may lead to it."""
+    connection, store = lent(schema, autocommit=False)
+    store.log("s", "first").append(b"same")
+    connection.rollback()
+    other.log("s", "second").append(b"same")
+    assert store.log("s", "first").append(b"x").seq == 1
+    connection.commit()
+    assert [(head.writer, head.seq) for head in other.heads()] == [("first", 1), ("second", 1)]
+    assert other.verify().holds
+
+
+def test_a_block_is_the_threads_own(schema: Schema) -> None:
+    _, store = lent(schema)
+    entered, leave = threading.Event(), threading.Event()
+
+    def block() -> None:
+        with undone(store):
+            store.log("s", "w").append(b"undone")
+            entered.set()
+            leave.wait(5)
+
+    thread = threading.Thread(target=block)
+    thread.start()
+    entered.wait()
+    threading.Timer(0.2, leave.set).start()
+    assert store.log("s", "w").append(b"kept").seq == 1
+    thread.join()
+    assert [entry.payload for entry in store.entries()] == [b"kept"]
+
+
+def test_it_is_ended_by_the_server(schema: Schema, other: Store) -> None:
+    connection, store = lent(schema)
+    schema.run("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+    with pytest.raises((BackendError, OutcomeUnknown)):
+        store.log("s", "w").append(b"a")
+    for call in (store.position, store.generation("g").bump):
+        with pytest.raises(BackendError, match=r"closed|lost"):
+            call()
+    assert other.position() == 0
+
+
+def test_ctrl_c_leaves_it_usable(schema: Schema) -> None:
+    connection, store = lent(schema)
+    with agent_store.open(schema.connect(), schema=schema.name).transaction():
+        timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+        thread = threading.main_thread()
+        timer = threading.Timer(0.3, lambda: signal.pthread_kill(thread.ident or 0, signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            store.log("s", "w").append(b"a")
+        timer.join()
+    assert status(connection) == IDLE
+    assert store.log("s", "w").append(b"b").seq == 1
+
+
+def test_what_is_for_stores_of_their_own(schema: Schema, postgres: str) -> None:
+    connection = schema.connect()
+    options: list[dict[str, Any]] = [{"timeout": 1.0}, {"durability": "full"}, {"read_only": True}]
+    for option in options:
+        with pytest.raises(ValueError, match="of yours"):
+            agent_store.open(connection, **option)
+
+    async def open_async() -> None:
+        async with await psycopg.AsyncConnection.connect(postgres) as unfit:
+            with pytest.raises(TypeError, match="AsyncConnection"):
+                agent_store.open(unfit)  # type: ignore[arg-type]
+
+    asyncio.run(open_async())
+    connection.close()
+    with pytest.raises(BackendError, match="closed"):
+        agent_store.open(connection)
