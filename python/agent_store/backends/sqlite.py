@@ -51,8 +51,8 @@ def place(target: str | os.PathLike[str]) -> str:
     """Where a new file is to be made, looked at before anything is done."""
     if os.fspath(target) == ":memory:":
         raise ValueError("a backup is a file, and ':memory:' is none")
-    text = os.fspath(target)
-    if isinstance(text, str) and (URL.match(text) or ADDRESS_OF_POSTGRES.match(text)):
+    text = str(target)
+    if URL.match(text) or ADDRESS_OF_POSTGRES.match(text):
         raise ValueError("a backup is a file, and this is a URL: `agent-store copy` takes a store to postgresql://…")
     path = _path(target)
     folder = os.path.dirname(path)  # noqa: PTH120
