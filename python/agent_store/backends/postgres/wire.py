@@ -78,7 +78,10 @@ class Wire:
     @property
     def codec(self) -> str:
         """In which texts travel."""
-        codec = self.connection.info.encoding
+        try:
+            codec = self.connection.info.encoding
+        except psycopg.Error:  # it is closed, which what comes next will say
+            return "utf-8"
         return "utf-8" if codec == "ascii" else codec
 
     def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
