@@ -19,8 +19,11 @@ from agent_store.backends.postgres.turn import Turn
 from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import BackendError, BusyError, TransactionConflict
 
-IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
+ACTIVE, IDLE = TransactionStatus.ACTIVE, TransactionStatus.IDLE
+INTRANS, INERROR = TransactionStatus.INTRANS, TransactionStatus.INERROR
+AMID = "the connection is amid a COPY or a stream of yours, and takes no other statement: come to its end first"
 FAILED = "an earlier error has ended the transaction of this connection: roll it back first"
+APART = "a connection for each thread lets both go on"
 PATIENCE = 5.0  # seconds that a thread waits for the block of another
 
 
@@ -57,15 +60,22 @@ class Adopted(Database):
         if self._connection.closed:
             raise BackendError("the connection is closed")
         self._wire.settle()
-        if self._wire.status == INERROR:
+        # Until another thread's statement has come to its end; amid a COPY of this one's it would be for ever.
+        if not self._connection.lock.acquire(timeout=PATIENCE):
+            raise BusyError("this connection, which is amid a statement, COPY or stream of yours", PATIENCE, APART)
+        now = self._wire.status
+        self._connection.lock.release()
+        if now == INERROR:
             raise TransactionConflict(FAILED)
+        if now == ACTIVE:
+            raise TransactionConflict(AMID)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Wire]:
         """While one thread is in a block of the store's, no other's calls get into that transaction."""
         self.check_open()
         if not self._threads.acquire(timeout=PATIENCE):
-            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE)
+            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE, APART)
         try:
             self._check_usable()
             yield self._wire
@@ -100,6 +110,7 @@ class Adopted(Database):
         """Of the transaction that is open, or one begun as an INSERT would."""
         with self._alone():
             if tx is not None:
+                tx.check()
                 tx.turn.ledger.forget()  # The caller may have gone back to a savepoint of his own.
                 yield tx.turn
                 return
@@ -114,6 +125,8 @@ class Adopted(Database):
     def reader(self, tx: Transaction | None) -> Iterator[Reader]:
         """In the transaction that is open; else each statement by itself, and nothing is left open."""
         with self._alone() as wire:
+            if tx is not None:
+                tx.check()
             joins = wire.status == INTRANS
             yield Reader(wire, self.statements, self.oid, may_forget=joins and tx is None, joins=joins, shared=True)
 
@@ -122,9 +135,10 @@ class Adopted(Database):
         self.check_open()
         if within is not None:
             with self._alone():
+                within.check()
                 return inside(within)
         if not self._threads.acquire(timeout=PATIENCE):
-            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE)
+            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE, APART)
         try:
             self._check_usable()
             return self._begin()

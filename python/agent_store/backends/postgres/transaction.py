@@ -11,6 +11,10 @@ from agent_store.backends.postgres.turn import Turn, roll_back
 from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import TransactionConflict
 
+OVER = (
+    "the transaction of this block was ended inside it, by a COMMIT or ROLLBACK on the connection: what came before a "
+    "COMMIT is kept, and nothing else is"
+)
 UNDONE = "an error inside this transaction has undone it: leave the block, and run the whole of it again"
 
 
@@ -41,13 +45,19 @@ class Transaction:
         """Set the savepoint."""
         self.turn.run((Statement(f"SAVEPOINT {self._name}"), ()))
 
+    def check(self) -> None:
+        """TransactionConflict where it is over, by what somebody ran on the connection."""
+        if self.wire.status == TransactionStatus.IDLE:
+            raise TransactionConflict(OVER)
+
     def commit(self) -> None:
         """Durable on return where it is the whole; TransactionConflict where an error has undone it."""
         if self._ended:
             raise TransactionConflict("the transaction has ended already")
         if self.wire.status != TransactionStatus.INTRANS and not self.wire.lost:
+            why = OVER if self.wire.status == TransactionStatus.IDLE else UNDONE
             self.rollback()
-            raise TransactionConflict(UNDONE)
+            raise TransactionConflict(why)
         try:
             if self._whole is not None:
                 self._whole.run(last=True)
