@@ -11,6 +11,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import cells_connection
+import cells_moving
 import cells_postgres
 import cells_processes
 import cells_threads
@@ -77,7 +78,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return folder
 
 
-EVERY = (*CELLS, *cells_threads.CELLS, *cells_processes.CELLS, *cells_connection.CELLS, *cells_postgres.CELLS)
+EVERY = (
+    *CELLS,
+    *cells_threads.CELLS,
+    *cells_processes.CELLS,
+    *cells_connection.CELLS,
+    *cells_postgres.CELLS,
+    *cells_moving.CELLS,
+)
 
 
 @pytest.mark.parametrize("cell", EVERY, ids=lambda cell: cell.name)

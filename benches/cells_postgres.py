@@ -53,6 +53,7 @@ def a_schema(durability: Durability) -> Iterator[tuple[str, Connection]]:
         try:
             yield name, db
         finally:
+            db.rollback()
             db.execute("SET client_min_messages = warning")
             db.execute(f"DROP SCHEMA {name} CASCADE")
 

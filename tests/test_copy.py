@@ -178,14 +178,17 @@ def test_damage_of_the_target_is_in_the_verdict(source: Store, tmp_path: Path) -
     assert [(found.kind, found.position) for found in verdict.breaks] == [("hash", 50)]
 
 
-def test_it_is_of_the_moment_at_which_it_began(source: Store, store: Store) -> None:
+def test_it_is_of_the_moment_at_which_it_began(source: Store, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything(source)
 
-    def go_on(*_: int) -> None:
+    def go_on(*_: object) -> None:
         source.log("s", "new").append(b"x")
         source.generation("g").bump()
 
+    # Before the first page is read, and while others are.
+    monkeypatch.setattr("agent_store.moving.copying.compare", go_on)
     assert agent_store.copy(source, store, progress=go_on).holds
+    monkeypatch.undo()
     assert source.position() > len(before[0])
     assert everything(store) == before
     assert agent_store.copy(source, store).holds

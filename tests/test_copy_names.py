@@ -31,6 +31,7 @@ def test_names_that_only_the_crate_writes(tmp_path: Path) -> None:
         (("s", "w\0"), "the log of stream 's', writer 'w\\x00': PostgreSQL cannot hold a NUL character"),
         (("é" * 1_300, "w"), ": its names have 2,601 bytes of UTF-8, and together they may have 2,600"),
     ],
+    ids=["NUL", "long"],
 )
 @pytest.mark.parametrize("kind", ["postgres", "psycopg"])
 def test_names_that_postgres_cannot_hold(request: pytest.FixtureRequest, kind: str, names: Any, said: str) -> None:

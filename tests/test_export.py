@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,17 @@ def test_to_a_path_and_from_it(source: Store, tmp_path: Path, store: Store) -> N
     assert everything(store) == everything(source)
 
 
+def test_through_a_pipe_that_has_a_name(source: Store, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool, agent_store.open(tmp_path / "target.db") as store:
+        reading = pool.submit(agent_store.import_, store, pipe)
+        agent_store.export(source, pipe)
+        assert reading.result(60).holds
+        assert everything(store) == everything(source)
+    assert pipe.is_fifo()
+
+
 def test_through_other_files(source: Store, tmp_path: Path) -> None:
     path = tmp_path / "app.jsonl.gz"
     with gzip.open(path, "wb") as file:
@@ -149,10 +161,14 @@ def test_nothing_is_written_over_and_no_half_file_is_left(source: Store, tmp_pat
     with pytest.raises(FileExistsError, match="an export writes over nothing"):
         agent_store.export(source, there)
     assert there.read_bytes() == b"mine"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"the directory that the export is to be in does not exist: '.*no'"):
         agent_store.export(source, tmp_path / "no" / "app.jsonl")
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(NotADirectoryError, match=r"the export is to be in it, and it is no directory: '.*there'"):
         agent_store.export(source, there / "app.jsonl")
+    with pytest.raises(FileExistsError):
+        agent_store.export(source, tmp_path)
+    with pytest.raises(ValueError, match="the path is empty"):
+        agent_store.export(source, "")
 
     def look(*_: int) -> None:
         names = [file.name for file in tmp_path.glob("app*")]
@@ -260,7 +276,7 @@ def test_a_write_from_inside_the_file_is_refused(source: Store, store: Store) ->
 
     class Writing(io.BytesIO):
         def readline(self, size: int | None = -1, /) -> bytes:
-            if self.tell() > 100_000:
+            if self.tell() > 200_000:  # in the second page
                 store.log("s", "w").append(b"x")
             return super().readline(size)
 

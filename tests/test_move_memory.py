@@ -9,11 +9,11 @@ import pytest
 import agent_store
 
 MIB = 1 << 20
-MOST = 48 * MIB
+MOST = 64 * MIB
 CACHE = 32 * MIB
 """Of pages, which a store that is written keeps."""
 ENTRIES = 150_000
-"""Together four times as large as what is allowed."""
+"""Of 600 bytes: together larger than what is allowed."""
 LARGE = 48 * MIB
 
 CHILD = r"""

@@ -6,13 +6,21 @@ from pathlib import Path
 import pytest
 
 import cells_connection
+import cells_moving
 import cells_postgres
 import cells_processes
 import cells_threads
 from cells import BYTES_AT_MOST, CELLS, Cell, bytes_on_disk
 from pairs import FREE_SYNC, Times, measure, on_cores, sync_time
 
-EVERY = (*CELLS, *cells_threads.CELLS, *cells_processes.CELLS, *cells_connection.CELLS, *cells_postgres.CELLS)
+EVERY = (
+    *CELLS,
+    *cells_threads.CELLS,
+    *cells_processes.CELLS,
+    *cells_connection.CELLS,
+    *cells_postgres.CELLS,
+    *cells_moving.CELLS,
+)
 PART = 0.7
 ROWS = 20_000
 ROUNDS = 4
@@ -22,7 +30,7 @@ ATTEMPTS = 4
 
 @pytest.mark.parametrize("cell", [cell for cell in EVERY if cell.few], ids=lambda cell: cell.name)
 def test_a_ratio_is_near_what_it_must_be(cell: Cell, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if cell in cells_postgres.CELLS:
+    if cell.name.startswith("PostgreSQL"):
         request.getfixturevalue("postgres")  # Where there is no server, it says so.
     if cell.cores is not None and cell.cores > len(os.sched_getaffinity(0)):
         pytest.skip(f"needs {cell.cores} cores")

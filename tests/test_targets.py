@@ -1,7 +1,6 @@
 """What a store is opened by: each form that is not taken is refused, and no password is told or made a file's name."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def test_options(what: str, target: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     value, error, words = OPTIONS[what]
     with pytest.raises(error, match=words):
-        agent_store.open(target, **{what.split()[0]: value})
+        agent_store.open(target, **{what.partition(" ")[0]: value})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -86,7 +85,6 @@ def test_a_schema_is_a_name(postgres: str) -> None:
     ]
     with psycopg.connect(postgres) as connection:
         for schema, error in wrong:
-            call: Callable[[], object] = lambda schema=schema: agent_store.open(connection, schema=schema)  # type: ignore[misc]
             with pytest.raises(error, match="schema"):
-                call()
+                agent_store.open(connection, schema=schema)
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE

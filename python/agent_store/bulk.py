@@ -60,8 +60,8 @@ def _whole(
                 break
             items, ended = chunk(count)
             count += len(items)
+        binding.backend.commit(tx)
     except BaseException:
-        binding.backend.rollback(tx)
+        binding.backend.rollback(tx)  # Also where an interrupt fell before the first line of commit().
         raise
-    binding.backend.commit(tx)
     return result, count, ended

@@ -70,8 +70,13 @@ impl TransactionBlock {
         open.del_slice(open.len() - 1, open.len())?;
         self.entered().pop();
         let end = if kind.is_none() { intern!(py, "commit") } else { intern!(py, "rollback") };
-        self.binding.bind(py).getattr(intern!(py, "backend"))?.call_method1(end, (tx,))?;
-        Ok(())
+        let backend = self.binding.bind(py).getattr(intern!(py, "backend"))?;
+        let ended = backend.call_method1(end, (&tx,));
+        if ended.is_err() {
+            // Where that is written in Python, an interrupt may have fallen before its first line.
+            let _ = backend.call_method1(intern!(py, "rollback"), (&tx,));
+        }
+        ended.map(drop)
     }
 }
 

@@ -89,8 +89,8 @@ def _refuse_address(text: str, *, a_path: bool) -> None:
     url = ADDRESS_OF_POSTGRES.match(text) if a_path else URL.match(text)
     if url:
         raise ValueError(
-            f"a path that begins with {url[0].strip()!r} looks like a URL: a store on PostgreSQL is opened by a str that "
-            "begins with 'postgresql://', and a backup or a store in a file by a path"
+            f"what begins with {url[0].strip()!r} looks like a URL, and is no path: a store on PostgreSQL is opened by "
+            "a str that begins with 'postgresql://'"
         )
     if not a_path and CONNINFO.match(text):
         raise ValueError(

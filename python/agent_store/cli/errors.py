@@ -5,6 +5,14 @@ import re
 import sys
 
 FAILED, UNUSABLE, INTERRUPTED, PIPE = 1, 2, 130, 141
+COMMANDS = {
+    "without read_only=True one is made": "append makes one",
+    "open it without read_only to make one in it": "append makes one in it",
+    "open the file with read_only=True": "show, heads, verify, copy and export read it as it is",
+    "read_only=True opens it": "show, heads, verify, copy and export read it",
+    "verify the file with read_only=True": "agent-store verify lists all of it",
+}
+"""What is said to programs, and what is said here instead."""
 # In whatever is said: an argument in the wrong place is quoted.
 PASSWORD = re.compile(r"(postgres(?:ql)?://[^\s:@/]*:)\S*(@)|([?&](?:ssl)?password=)[^\s&'\"]*")
 
@@ -53,11 +61,14 @@ def _text(error: BaseException) -> str:
         case errors.BusyError():
             return f"gave up after {error.waited:.1f} s waiting for {error.what}; --timeout SECONDS waits longer"
         case errors.ReadOnlyStore():
-            return (
-                "the store cannot be written: the file, its directory or its disk does not allow it to this user; "
-                "show, heads, verify and info read what is there"
-            )
-        case errors.StoreError() | Problem() | OSError() | ValueError() | OverflowError():
+            reason = error.detail.partition(": open")[0]  # What comes then is how a program would read it.
+            return f"the store cannot be written: {reason}; show, heads, verify and info read what is there"
+        case errors.StoreError():
+            text = str(error)
+            for call, command in COMMANDS.items():
+                text = text.replace(call, command)
+            return text
+        case Problem() | OSError() | ValueError() | OverflowError():
             return str(error)
         case _:
             return f"{type(error).__name__}: {error}; this is a defect of agent-store: please report it"

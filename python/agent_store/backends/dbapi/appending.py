@@ -33,7 +33,7 @@ def append(
         call.several()
         session.change_many("add_entry", rows)
     position, _, seq, last, _ = rows[-1]
-    call.moved.add(Head(*name, seq, last))
+    call.wrote([Head(*name, seq, last)])
     return Appended(len(rows), seq, rows[-2][3] if len(rows) > 1 else content_hash, last, position)
 
 
@@ -56,9 +56,7 @@ def append_rows(session: Session, call: Call, rows: list[tuple[str, str, bytes]]
     extended = extend_rows(newest + 1, rows, heads)
     call.several()
     session.change_many("add_entry", extended)
-    for name, (_, seq, last) in heads.items():
-        if last is not None:
-            call.moved.add(Head(*name, seq, last))
+    call.wrote(Head(*name, seq, last) for name, (_, seq, last) in heads.items() if last is not None)
     return extended[-1][0]
 
 

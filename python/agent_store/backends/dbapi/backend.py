@@ -62,13 +62,16 @@ class Dbapi:
     def _run(self, work: Callable[[], Result]) -> Result:
         """Run `work` with the connection to itself."""
         self._check()
+        connection = self._session.connection
         with self._turn.lock:
+            was = False
             try:
                 self._turn.wait()
                 self._check()
+                was = connection.in_transaction
                 return work()
             except sqlite3.Error as error:
-                raise translated(error) from error
+                raise translated(error, ended=was and not connection.in_transaction) from error
 
     def _read(self, tx: Transaction | None, work: Callable[[], Result]) -> Result:
         def read() -> Result:

@@ -33,9 +33,9 @@ def is_io(error: sqlite3.Error) -> bool:
     return _primary(error) == sqlite3.SQLITE_IOERR
 
 
-def translated(error: sqlite3.Error, waited: float = 0.0, instead: str = LONGER) -> Exception:
-    """The error of ours that says the same."""
-    text = str(error)
+def translated(error: sqlite3.Error, waited: float = 0.0, instead: str = LONGER, *, ended: bool = False) -> Exception:
+    """The error of ours that says the same; `ended`: SQLite rolled back the transaction that was open."""
+    text = f"{error} (and the whole transaction was rolled back)" if ended else str(error)
     code = getattr(error, "sqlite_errorcode", 0)
     primary = _primary(error)
     if is_busy(error):

@@ -12,6 +12,7 @@ from agent_store.errors import TransactionConflict
 Params = Sequence[Any] | Mapping[str, Any]
 
 _COUNTS = re.compile(r"statement uses (\d+), and there (?:are|is) (\d+) supplied")
+_WORD = re.compile(r"(?:[\s;\ufeff]+|--[^\n]*|/\*.*?(?:\*/|$))*(\w*)", re.DOTALL)
 READS = {"SELECT", "VALUES", "EXPLAIN", "PRAGMA"}
 
 
@@ -26,17 +27,8 @@ def check(sql: str, params: Params) -> None:
 
 def first_word(sql: str) -> str:
     """In capitals, comments left out."""
-    rest = sql
-    while True:
-        rest = rest.lstrip(" \t\n\v\f\r;\ufeff")
-        if rest.startswith("--"):
-            rest = rest.partition("\n")[2]
-        elif rest.startswith("/*"):
-            rest = rest.partition("*/")[2]
-        else:
-            break
-    end = next((at for at, char in enumerate(rest) if not char.isalnum() and char != "_"), len(rest))
-    return rest[:end].upper()
+    found = _WORD.match(sql)
+    return found[1].upper() if found else ""
 
 
 def writes(session: Session, sql: str, params: Params) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import weakref
 
 from agent_store.backends.common.fate import Fate
 from agent_store.backends.dbapi import writing
@@ -10,6 +11,62 @@ from agent_store.backends.dbapi.turn import Turn
 from agent_store.errors import TransactionConflict
 
 ENDED = "a statement or a full disk ended this transaction: nothing of it was kept; leave the block and repeat it"
+
+
+class _Open:
+    """What must be undone where nobody ends a transaction: apart from it, for then it is gone."""
+
+    def __init__(self, session: Session, turn: Turn, fate: Fate, *, savepoint: str | None) -> None:
+        self._session = session
+        self._turn = turn
+        self._fate = fate
+        self._savepoint = savepoint
+        self._begun = False
+        self._pid = os.getpid()
+        self.over = False
+
+    def begin(self) -> None:
+        self._turn.take(self)
+        self._begun = True
+        if self._savepoint is None:
+            writing.begin(self._session)
+        else:
+            self._session.run(f"SAVEPOINT {self._savepoint}")
+
+    def release(self) -> None:
+        try:
+            self._session.run(f"RELEASE {self._savepoint}")
+        except sqlite3.OperationalError as error:
+            if "no such savepoint" in str(error):
+                raise TransactionConflict("the transaction that this block was part of is over") from error
+            raise
+
+    def keep(self) -> None:
+        """It has ended, and what was written stays."""
+        self._fate.committed = True
+        self._begun = False
+        self._finish()
+
+    def undo(self) -> None:
+        """Never raises."""
+        if self.over:
+            return
+        self._fate.undone = not self._fate.committed
+        if self._begun and self._savepoint is None:
+            writing.rollback(self._session)
+        elif self._begun and self._savepoint is not None:
+            writing.undo(self._session, self._savepoint)
+        self._finish()
+
+    def abandon(self) -> None:
+        """Nobody ended it: an interrupt fell between two lines."""
+        if os.getpid() == self._pid:
+            with self._turn.lock:
+                self.undo()
+
+    def _finish(self) -> None:
+        self._turn.give(self)
+        self.over = True
 
 
 class Transaction:
@@ -21,34 +78,30 @@ class Transaction:
     def __init__(self, session: Session, turn: Turn, outer: "Transaction | None") -> None:
         connection = session.connection
         self._session = session
-        self._turn = turn
         self._outer = outer
         self._level: int = 1 if outer is None else outer._level + 1  # noqa: SLF001 - of its own class
-        self._pid = os.getpid()
-        self._over = False
-        self.fate: Fate = Fate(outer.fate if outer is not None else None)
-        self.moved = writing.Moved()
+        self.fate: Fate = Fate(None if outer is None else outer.fate)
         self._own = outer is None and not connection.in_transaction
         self._commits = self._own and writing.is_autocommit(connection)
-        turn.take()
+        self.moved: writing.Moved | None = None
+        if self._commits or (outer is not None and outer.moved is not None):
+            self.moved = writing.Moved()
+        savepoint = None if self._own else f"agent_store_{self._level}"
+        self._open = _Open(session, turn, self.fate, savepoint=savepoint)
+        # No __del__: it would run for each that was ended too, and lose an interrupt that fell into it.
+        self._abandoned = weakref.finalize(self, self._open.abandon)
+        self._abandoned.atexit = False
         try:
-            if self._own:
-                writing.begin(session)
-            else:
-                session.run(f"SAVEPOINT {self._name}")
-                if outer is None:
-                    writing.lock(session)
+            self._open.begin()
+            if outer is None and not self._own:
+                writing.lock(session)
         except BaseException:
             self.rollback()
             raise
 
-    @property
-    def _name(self) -> str:
-        return f"agent_store_{self._level}"
-
     def check(self) -> None:
         """TransactionConflict where it is over, by its own end or by what somebody ran on the connection."""
-        if self._over:
+        if self._open.over:
             raise TransactionConflict("this transaction is over")
         if not self._session.connection.in_transaction:
             raise TransactionConflict(ENDED)
@@ -60,40 +113,16 @@ class Transaction:
             if self._commits:
                 writing.commit(self._session, self.moved)
             elif not self._own:
-                self._release()
+                self._open.release()
+            if self._outer is not None and self._outer.moved is not None:
+                self._outer.moved.join(self.moved)
+            self._open.keep()
+            self._abandoned.detach()
         except BaseException:
             self.rollback()
-            raise
-        if self._outer is not None:
-            self._outer.moved.join(self.moved)
-        self.fate.committed = True
-        self._finish()
-
-    def _release(self) -> None:
-        try:
-            self._session.run(f"RELEASE {self._name}")
-        except sqlite3.OperationalError as error:
-            if "no such savepoint" in str(error):
-                raise TransactionConflict("the transaction that this block was part of is over") from error
             raise
 
     def rollback(self) -> None:
         """Never raises."""
-        if self._over:
-            return
-        self.fate.undone = True
-        if self._own:
-            writing.rollback(self._session)
-        else:
-            writing.undo(self._session, self._name)
-        self._finish()
-
-    def _finish(self) -> None:
-        self._over = True
-        self._turn.give()
-
-    def __del__(self) -> None:
-        # Nobody ended it: an interrupt fell between two lines.
-        if not getattr(self, "_over", True) and os.getpid() == self._pid:
-            with self._turn.lock:
-                self.rollback()
+        self._open.undo()
+        self._abandoned.detach()

@@ -5,7 +5,7 @@ open it is committed on an autocommit connection, and on any other it begins a t
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TypeVar
 
@@ -41,31 +41,43 @@ class Moved:
 
     def __init__(self) -> None:
         self.heads: dict[tuple[str, str], Head] = {}
-        self.count = 0
+        self._unnamed: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        """Of how many logs."""
+        return len(self.heads) + len(self._unnamed)
 
     def add(self, head: Head) -> None:
+        """The latest is the last."""
         key = head.stream, head.writer
-        if key in self.heads:
-            del self.heads[key]
+        if self.heads.pop(key, None) is None and len(self.heads) >= NAMED:
+            self._unnamed.add(hash(key))
         else:
-            self.count += 1
-            if len(self.heads) >= NAMED:
-                return
-        self.heads[key] = head
+            self.heads[key] = head
 
-    def join(self, other: "Moved") -> None:
-        for head in other.heads.values():
-            self.add(head)
+    def join(self, later: "Moved | None") -> None:
+        """What a part of it wrote."""
+        if later is not None:
+            for head in later.heads.values():
+                self.add(head)
+            self._unnamed |= later._unnamed - {hash(key) for key in self.heads}  # noqa: SLF001 - of its own class
 
 
 class Call:
     """One call that writes."""
 
-    def __init__(self, session: Session, *, joined: bool) -> None:
+    def __init__(self, session: Session, moved: Moved | None, *, joined: bool) -> None:
         self._session = session
         self._joined = joined
         self._saved = False
-        self.moved = Moved()
+        self._moved = moved
+
+    def wrote(self, heads: Iterable[Head]) -> None:
+        """These are the newest of their logs now."""
+        if self._moved is not None:
+            for head in heads:
+                self._moved.add(head)
 
     def several(self) -> None:
         """To be called before what changes more than one row: it must happen whole or not at all."""
@@ -95,7 +107,7 @@ def write(session: Session, work: Callable[[Call], Result]) -> Result:
     """Run `work` in the caller's transaction, or in one of its own, which stays open where the caller's own would."""
     if session.connection.in_transaction:
         lock(session)
-        return joined(session, Moved(), work)
+        return joined(session, None, work)
     return alone(session, work, commits=is_autocommit(session.connection))
 
 
@@ -103,34 +115,37 @@ def define(session: Session, work: Callable[[Call], Result]) -> Result:
     """The same for what makes tables: with no transaction open the caller's own CREATE TABLE is committed at once."""
     if session.connection.in_transaction:
         lock(session, LOCK_NOTHING)
-        return joined(session, Moved(), work)
+        return joined(session, None, work)
     return alone(session, work, commits=True)
 
 
 def alone(session: Session, work: Callable[[Call], Result], *, commits: bool) -> Result:
     """Run `work` in a transaction of its own."""
-    call = Call(session, joined=False)
+    moved = Moved() if commits else None
+    call = Call(session, moved, joined=False)
     try:
         begin(session)
         result = work(call)
         if commits:
-            commit(session, call.moved)
+            commit(session, moved)
     except BaseException:
         rollback(session)
         raise
     return result
 
 
-def joined(session: Session, moved: Moved, work: Callable[[Call], Result]) -> Result:
+def joined(session: Session, moved: Moved | None, work: Callable[[Call], Result]) -> Result:
     """Run `work` so that it happens whole or not at all, in a transaction that goes on either way."""
-    call = Call(session, joined=True)
+    part = None if moved is None else Moved()
+    call = Call(session, part, joined=True)
     try:
         result = work(call)
         call.done()
     except BaseException:
         call.undo()
         raise
-    moved.join(call.moved)
+    if moved is not None:
+        moved.join(part)
     return result
 
 
@@ -157,13 +172,14 @@ def lock(session: Session, statements: tuple[str, ...] = LOCK) -> None:
         raise (translated(error, waited, SNAPSHOT) if is_busy(error) else translated(error)) from error
 
 
-def commit(session: Session, moved: Moved) -> None:
+def commit(session: Session, moved: Moved | None) -> None:
     """Durable on return; OutcomeUnknown where the disk would not say."""
     try:
         session.run("COMMIT")
     except sqlite3.Error as error:
         if is_io(error):
-            raise OutcomeUnknown(str(error), list(moved.heads.values()), moved.count) from error
+            heads, count = ([], 0) if moved is None else (list(moved.heads.values()), moved.count)
+            raise OutcomeUnknown(str(error), heads, count) from error
         raise
 
 
