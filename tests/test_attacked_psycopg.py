@@ -1,9 +1,12 @@
 """What a caller does on his psycopg connection between, around and inside the store's calls."""
 
+import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -163,3 +166,54 @@ def test_what_a_failed_append_prepared_stays_so(schema: Schema) -> None:
             store.log("s", "w").append(b"1")
         backend: Any = store._binding.backend
         assert backend.pool.prepares
+
+
+class Interrupt:
+    """Ctrl-C at a place where Python looks for signals, the one with this number: a call of a function, or its end."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        if f"{os.sep}agent_store{os.sep}" in frame.f_code.co_filename and event in {"call", "c_return"}:
+            self.left -= 1
+            if self.left == 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    def amid(self, call: Callable[[], object]) -> bool:
+        """False where the call has no such place."""
+        sys.setprofile(self)
+        try:
+            call()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+        return self.left <= 0
+
+
+@pytest.mark.parametrize("what", ["append", "append_many", "transaction"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt inside __del__
+def test_an_interrupt_anywhere_leaves_the_connection_as_it_was(schema: Schema, what: str) -> None:
+    connection, store, log = lent(schema)
+
+    def transaction() -> None:
+        with store.transaction():
+            log.append(b"1")
+            with store.transaction():
+                log.append(b"2")
+
+    calls = {"append": lambda: log.append(b"1"), "append_many": lambda: log.append_many([b"2"] * 20)}
+    backend: Any = store._binding.backend
+    place = 1
+    while Interrupt(place).amid(calls.get(what, transaction)):
+        assert (status(connection), connection.pgconn.pipeline_status) == (IDLE, 0)
+        assert not store._binding.thread.open
+        with backend._threads.lock:
+            assert not backend._threads._taken
+        place += 5
+    before = len(payloads(schema))
+    log.append(b"last")
+    assert len(payloads(schema)) == before + 1
+    assert place > 100

@@ -35,11 +35,11 @@ class Transaction:
         self.fate: Fate = Fate(outer.fate if outer is not None else None)
         self._whole = whole
         self._release = release
-        self._ended = False
         self._pid = os.getpid()
         self._saved = turn.ledger.save()
         self.depth: int = 0 if outer is None else outer.depth + 1
         self._name = f"_agent_store_{self.depth}"
+        self._ended = False  # Last: what is made only in part is for its maker to end.
 
     def save(self) -> None:
         """Set the savepoint."""
