@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from agent_store._core import Appended, Entry, Findings, Head
 from agent_store.backends.common import generations, heads, verifying
 from agent_store.backends.common.reading import Reading, Select
+from agent_store.backends.common.turn import Turn
 from agent_store.backends.dbapi import appending, facts, foreign, layout, writing
 from agent_store.backends.dbapi.errors import translated
 from agent_store.backends.dbapi.session import Session
 from agent_store.backends.dbapi.source import Source
 from agent_store.backends.dbapi.transaction import Transaction
-from agent_store.backends.dbapi.turn import Turn
 from agent_store.errors import BackendError, ForkedStore, StoreClosed
 
 Result = TypeVar("Result")
