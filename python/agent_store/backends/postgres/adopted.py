@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,11 +19,15 @@ from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
 from agent_store.backends.postgres.wire import Wire
-from agent_store.errors import BackendError, TransactionConflict
+from agent_store.errors import BackendError, BusyError, TransactionConflict
 
-IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
+ACTIVE, IDLE = TransactionStatus.ACTIVE, TransactionStatus.IDLE
+INTRANS, INERROR = TransactionStatus.INTRANS, TransactionStatus.INERROR
+AMID = "the connection is amid a COPY or a stream of yours, and takes no other statement: come to its end first"
 FAILED = "an earlier error has ended the transaction of this connection: roll it back first"
+APART = "a connection for each thread lets both go on"
 PATIENCE = 5.0  # seconds that a thread waits for the block of another
+NAP = 0.002
 
 
 class Adopted(Database):
@@ -57,8 +63,21 @@ class Adopted(Database):
         if self._connection.closed:
             raise BackendError("the connection is closed")
         self._wire.settle()
-        if self._wire.status == INERROR:
+        self._await()
+        with self._connection.lock:
+            now = self._wire.status
+        if now == INERROR:
             raise TransactionConflict(FAILED)
+        if now == ACTIVE:
+            raise TransactionConflict(AMID)
+
+    def _await(self) -> None:
+        """Another thread's statement comes to its end; amid a COPY of this thread's the wait would be for ever."""
+        until = time.monotonic() + PATIENCE
+        while self._connection.lock.locked():
+            if time.monotonic() > until:
+                raise BusyError("this connection, which is amid a statement, COPY or stream of yours", PATIENCE, APART)
+            time.sleep(NAP)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Wire]:
@@ -97,6 +116,7 @@ class Adopted(Database):
         """Of the transaction that is open, or one begun as an INSERT would."""
         with self._alone():
             if tx is not None:
+                tx.check()
                 tx.turn.ledger.forget()  # The caller may have gone back to a savepoint of his own.
                 yield tx.turn
                 return
@@ -111,38 +131,51 @@ class Adopted(Database):
     def reader(self, tx: Transaction | None) -> Iterator[Reader]:
         """In the transaction that is open; else each statement by itself, and nothing is left open."""
         with self._alone() as wire:
+            if tx is not None:
+                tx.check()
             joins = wire.status == INTRANS
             yield Reader(wire, self.statements, self.oid, may_forget=joins and tx is None, joins=joins, shared=True)
 
     def begin(self, within: Transaction | None = None) -> Transaction:
         """A savepoint in what is open; else a transaction, which is the caller's to commit where he does that."""
+        self.check_open()
+        if within is not None:
+            with self._alone():
+                within.check()
+                return inside(within)
         with self._alone():
-            return inside(within) if within is not None else self._begin()
+            token = object()
+            try:
+                self._threads.take(token)
+                return self._begin(token)
+            except BaseException:
+                self._threads.give(token)
+                raise
 
-    def _begin(self) -> Transaction:
+    def _end(self, token: object) -> None:
+        if os.getpid() == self._pid:
+            with self._threads.lock:
+                self._threads.give(token)
+
+    def _begin(self, token: object) -> Transaction:
         joined = self._wire.status == INTRANS
         turn = self._turn()
-        token = object()
         tx = None
         try:
-            self._threads.take(token)
             turn.run()
             inner = Turn(self._wire, self.statements, self.oid, ledger=turn.ledger, isolated=True)
             # Where the caller commits, the end of the block is not the end of the transaction.
             tx = Transaction(self._wire, inner, None if joined else turn, release=lambda _: self._end(token))
+            # Should an interrupt keep it from its end.
+            weakref.finalize(tx, self._end, token).atexit = False
             if joined:
                 tx.save()
         except BaseException:
             if tx is not None:
                 tx.rollback()
             turn.undo()
-            self._end(token)
             raise
         return tx
-
-    def _end(self, token: object) -> None:
-        with self._threads.lock:
-            self._threads.give(token)
 
     def commit(self, tx: Transaction) -> None:
         """Of a savepoint, or of a transaction on an autocommit connection."""
@@ -153,16 +186,14 @@ class Adopted(Database):
         except BaseException:
             self.rollback(tx)
             raise
-        with self._threads.lock:
-            tx.commit()
+        tx.commit()
 
     def rollback(self, tx: Transaction) -> None:
         """What the block did, and not more."""
         if os.getpid() == self._pid:
             with contextlib.suppress(psycopg.Error):
                 self._wire.settle()
-            with self._threads.lock:
-                tx.rollback()
+            tx.rollback()
 
     def close(self) -> None:
         """The connection stays as it is."""

@@ -22,6 +22,7 @@ _CONFLICTS = {
     "40P01": f"a deadlock with another transaction: {AGAIN}; take the store's lock (append, bump, transaction()) "
     "before locks of your own rows",
     "25P02": "an earlier error has ended this transaction: roll it back first",
+    "3B001": "the savepoint of this block is gone, by a ROLLBACK or COMMIT of yours: roll the transaction back",
     "25001": "the transaction has begun already",
 }
 _ENDED = {
@@ -81,9 +82,11 @@ def _said(trouble: Trouble, schema: str) -> str:
     return f"{words} ({state})" if state else words
 
 
-def busy(trouble: Trouble, what: str, waited: float) -> BusyError | None:
-    """Where the wait for a lock took too long, whichever setting ended it."""
+def busy(trouble: Trouble, what: str, waited: float, *, lent: bool = False) -> BusyError | None:
+    """Where the wait for a lock took too long, whichever setting ended it; `lent`: one of the caller's connection."""
     if trouble.state in {"55P03", "57014"} and not trouble.lost:
+        if lent:
+            return BusyError(what, waited, "lock_timeout or statement_timeout of the connection ended it")
         return BusyError(what, waited)
     return None
 
