@@ -140,6 +140,9 @@ class Wire:
             if all(result.status in (OK, TUPLES) for result in results):
                 rows = self._rows(before, results, preparing, codec)
                 raise self._lost(error, rows, sent=sent) from None
+        except BaseException:
+            self._take_rest(entered=enter)
+            raise
         finally:
             if enter:
                 # Left as it is where it cannot be left: then the connection is broken, and is not used again.
@@ -152,6 +155,26 @@ class Wire:
         if prepared:
             self._prepared.update(statement.name for statement, _ in encoded)
         return [result for result, only_prepares in zip(results, preparing, strict=True) if not only_prepares]
+
+    def _take_rest(self, *, entered: bool) -> None:
+        """After an interrupt between two steps: the answers still to come are nobody's, those to the next call its own.
+
+        Where that cannot be, the connection is closed.
+        """
+        pgconn = self.connection.pgconn
+        try:
+            if entered and self.in_pipeline:
+                pgconn.pipeline_sync()  # the second, where one was sent already
+                self.connection.wait(exchange.send(pgconn))
+                while self.in_pipeline:
+                    self.connection.wait(exchange.receive(pgconn, [], pipelined=True))
+                    with contextlib.suppress(psycopg.Error):
+                        pgconn.exit_pipeline_mode()
+            if not self.in_pipeline and self.status == pq.TransactionStatus.ACTIVE:
+                self.connection.wait(exchange.receive(pgconn, [], pipelined=False))
+        except psycopg.Error:
+            self.lost = True
+            self.connection.close()
 
     def _rows(
         self, before: "list[PGresult]", results: "list[PGresult]", preparing: list[bool], codec: str
