@@ -2,13 +2,15 @@
 
 import contextlib
 import os
-import threading
+import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from agent_store.backends.common.turn import Turn as Threads
 from agent_store.backends.postgres import setup
 from agent_store.backends.postgres.database import Database
 from agent_store.backends.postgres.reader import Reader
@@ -19,9 +21,13 @@ from agent_store.backends.postgres.turn import Turn
 from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import BackendError, BusyError, TransactionConflict
 
-IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
+ACTIVE, IDLE = TransactionStatus.ACTIVE, TransactionStatus.IDLE
+INTRANS, INERROR = TransactionStatus.INTRANS, TransactionStatus.INERROR
+AMID = "the connection is amid a COPY or a stream of yours, and takes no other statement: come to its end first"
 FAILED = "an earlier error has ended the transaction of this connection: roll it back first"
+APART = "a connection for each thread lets both go on"
 PATIENCE = 5.0  # seconds that a thread waits for the block of another
+NAP = 0.002
 
 
 class Adopted(Database):
@@ -37,7 +43,7 @@ class Adopted(Database):
         self.shown = self.place = repr(connection)
         self._connection = connection
         self._wire = Wire(connection, prepares=False)
-        self._threads = threading.RLock()
+        self._threads = Threads(lambda: PATIENCE)
         self._check_usable()
         oid = setup.table(setup.look(self._wire, self.statements), schema)
         if oid is None and self._wire.in_pipeline:
@@ -57,20 +63,30 @@ class Adopted(Database):
         if self._connection.closed:
             raise BackendError("the connection is closed")
         self._wire.settle()
-        if self._wire.status == INERROR:
+        self._await()
+        with self._connection.lock:
+            now = self._wire.status
+        if now == INERROR:
             raise TransactionConflict(FAILED)
+        if now == ACTIVE:
+            raise TransactionConflict(AMID)
+
+    def _await(self) -> None:
+        """Another thread's statement comes to its end; amid a COPY of this thread's the wait would be for ever."""
+        until = time.monotonic() + PATIENCE
+        while self._connection.lock.locked():
+            if time.monotonic() > until:
+                raise BusyError("this connection, which is amid a statement, COPY or stream of yours", PATIENCE, APART)
+            time.sleep(NAP)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Wire]:
         """While one thread is in a block of the store's, no other's calls get into that transaction."""
         self.check_open()
-        if not self._threads.acquire(timeout=PATIENCE):
-            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE)
-        try:
+        with self._threads.lock:
+            self._threads.wait()
             self._check_usable()
             yield self._wire
-        finally:
-            self._threads.release()
 
     def _turn(self) -> Turn:
         """By the state that the connection is in now."""
@@ -100,6 +116,7 @@ class Adopted(Database):
         """Of the transaction that is open, or one begun as an INSERT would."""
         with self._alone():
             if tx is not None:
+                tx.check()
                 tx.turn.ledger.forget()  # The caller may have gone back to a savepoint of his own.
                 yield tx.turn
                 return
@@ -114,6 +131,8 @@ class Adopted(Database):
     def reader(self, tx: Transaction | None) -> Iterator[Reader]:
         """In the transaction that is open; else each statement by itself, and nothing is left open."""
         with self._alone() as wire:
+            if tx is not None:
+                tx.check()
             joins = wire.status == INTRANS
             yield Reader(wire, self.statements, self.oid, may_forget=joins and tx is None, joins=joins, shared=True)
 
@@ -122,29 +141,40 @@ class Adopted(Database):
         self.check_open()
         if within is not None:
             with self._alone():
+                within.check()
                 return inside(within)
-        if not self._threads.acquire(timeout=PATIENCE):
-            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE)
-        try:
-            self._check_usable()
-            return self._begin()
-        except BaseException:
-            self._threads.release()
-            raise
+        with self._alone():
+            token = object()
+            try:
+                self._threads.take(token)
+                return self._begin(token)
+            except BaseException:
+                self._threads.give(token)
+                raise
 
-    def _begin(self) -> Transaction:
+    def _end(self, token: object) -> None:
+        if os.getpid() == self._pid:
+            with self._threads.lock:
+                self._threads.give(token)
+
+    def _begin(self, token: object) -> Transaction:
         joined = self._wire.status == INTRANS
         turn = self._turn()
+        tx = None
         try:
             turn.run()
+            inner = Turn(self._wire, self.statements, self.oid, ledger=turn.ledger, isolated=True)
+            # Where the caller commits, the end of the block is not the end of the transaction.
+            tx = Transaction(self._wire, inner, None if joined else turn, release=lambda _: self._end(token))
+            # Should an interrupt keep it from its end.
+            weakref.finalize(tx, self._end, token).atexit = False
+            if joined:
+                tx.save()
         except BaseException:
+            if tx is not None:
+                tx.rollback()
             turn.undo()
             raise
-        inner = Turn(self._wire, self.statements, self.oid, ledger=turn.ledger, isolated=True)
-        # Where the caller commits, the end of the block is not the end of the transaction.
-        tx = Transaction(self._wire, inner, None if joined else turn, release=lambda _: self._threads.release())
-        if joined:
-            tx.save()
         return tx
 
     def commit(self, tx: Transaction) -> None:

@@ -16,6 +16,7 @@ TUPLES = pq.ExecStatus.TUPLES_OK
 COPY_IN = pq.ExecStatus.COPY_IN
 COPY_OUT = pq.ExecStatus.COPY_OUT
 _SYNC = pq.ExecStatus.PIPELINE_SYNC
+_MOST_NOTHING = 4  # times that there is no result, one after the other, before nothing more is to come
 
 PIECE = 1 << 18  # bytes of a COPY that are handed over at once
 GATHERED = 1 << 20  # bytes of a COPY that are taken at once
@@ -88,3 +89,17 @@ def get(pgconn: "PGconn", pieces: list[bytes]) -> "PQGen[bool]":
             yield Wait.R
             pgconn.consume_input()
     return True
+
+
+def clear(pgconn: "PGconn") -> "PQGen[None]":
+    """After an interrupt between two lines: all that was sent is answered, and no COPY is left open."""
+    yield from generators.send(pgconn)
+    nothing = 0
+    while pgconn.transaction_status == pq.TransactionStatus.ACTIVE and nothing < _MOST_NOTHING:
+        result = yield from generators.fetch(pgconn)
+        nothing = nothing + 1 if result is None else 0
+        if result is not None and result.status == COPY_IN:
+            yield from end(pgconn, b"given up")
+        elif result is not None and result.status == COPY_OUT:
+            while (yield from get(pgconn, [])):
+                pass

@@ -11,8 +11,10 @@ from agent_store.errors import (
     TransactionConflict,
 )
 
+READ = "the read failed"
 AGAIN = "roll the transaction back and run the whole of it again"
 NOT_KEPT = "nothing of this call was kept"
+REPEAT = "it can be repeated"
 DOCS = "docs/postgres.md has what each role needs"
 
 _CONFLICTS = {
@@ -20,6 +22,7 @@ _CONFLICTS = {
     "40P01": f"a deadlock with another transaction: {AGAIN}; take the store's lock (append, bump, transaction()) "
     "before locks of your own rows",
     "25P02": "an earlier error has ended this transaction: roll it back first",
+    "3B001": "the savepoint of this block is gone, by a ROLLBACK or COMMIT of yours: roll the transaction back",
     "25001": "the transaction has begun already",
 }
 _ENDED = {
@@ -43,6 +46,8 @@ _ROOM = {
 def error(trouble: Trouble, schema: str, what: str, *, isolated: bool = False) -> StoreError:
     """`what` was tried; nothing of it was kept. `isolated`: in a snapshot that is older than the lock."""
     state, words = trouble.state or "", trouble.words
+    if state == "40001" and what == READ and not isolated:
+        return BackendError(f"{what}: the server ended it ({words}); {REPEAT}")
     if state in _CONFLICTS:
         return TransactionConflict(_CONFLICTS[state])
     if state == "23505" and isolated:
@@ -57,7 +62,7 @@ def error(trouble: Trouble, schema: str, what: str, *, isolated: bool = False) -
         return StoreReplaced(f"the store in schema {schema!r} was dropped or moved under this open store: {words}")
     if state in {"XX001", "XX002"}:
         return CorruptDatabase(f"the server cannot read the store in schema {schema!r}: {words}")
-    return BackendError(f"{what}: {_said(trouble, schema)}; {NOT_KEPT}")
+    return BackendError(f"{what}: {_said(trouble, schema)}; {REPEAT if what == READ else NOT_KEPT}")
 
 
 def _said(trouble: Trouble, schema: str) -> str:
@@ -77,9 +82,11 @@ def _said(trouble: Trouble, schema: str) -> str:
     return f"{words} ({state})" if state else words
 
 
-def busy(trouble: Trouble, what: str, waited: float) -> BusyError | None:
-    """Where the wait for a lock took too long, whichever setting ended it."""
+def busy(trouble: Trouble, what: str, waited: float, *, lent: bool = False) -> BusyError | None:
+    """Where the wait for a lock took too long, whichever setting ended it; `lent`: one of the caller's connection."""
     if trouble.state in {"55P03", "57014"} and not trouble.lost:
+        if lent:
+            return BusyError(what, waited, "lock_timeout or statement_timeout of the connection ended it")
         return BusyError(what, waited)
     return None
 

@@ -11,6 +11,10 @@ from agent_store.backends.postgres.turn import Turn, roll_back
 from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import TransactionConflict
 
+OVER = (
+    "the transaction of this block was ended inside it, by a COMMIT or ROLLBACK on the connection: what came before a "
+    "COMMIT is kept, and nothing else is"
+)
 UNDONE = "an error inside this transaction has undone it: leave the block, and run the whole of it again"
 
 
@@ -31,23 +35,29 @@ class Transaction:
         self.fate: Fate = Fate(outer.fate if outer is not None else None)
         self._whole = whole
         self._release = release
-        self._ended = False
         self._pid = os.getpid()
         self._saved = turn.ledger.save()
         self.depth: int = 0 if outer is None else outer.depth + 1
         self._name = f"_agent_store_{self.depth}"
+        self._ended = False  # Last: what is made only in part is for its maker to end.
 
     def save(self) -> None:
         """Set the savepoint."""
         self.turn.run((Statement(f"SAVEPOINT {self._name}"), ()))
+
+    def check(self) -> None:
+        """TransactionConflict where it is over, by what somebody ran on the connection."""
+        if self.wire.status == TransactionStatus.IDLE:
+            raise TransactionConflict(OVER)
 
     def commit(self) -> None:
         """Durable on return where it is the whole; TransactionConflict where an error has undone it."""
         if self._ended:
             raise TransactionConflict("the transaction has ended already")
         if self.wire.status != TransactionStatus.INTRANS and not self.wire.lost:
+            why = OVER if self.wire.status == TransactionStatus.IDLE else UNDONE
             self.rollback()
-            raise TransactionConflict(UNDONE)
+            raise TransactionConflict(why)
         try:
             if self._whole is not None:
                 self._whole.run(last=True)

@@ -39,7 +39,7 @@ class Turn:
         self.ledger = Ledger() if ledger is None else ledger
         self._oid = oid
         self._before = list(before)  # the last of these takes the lock
-        self._begins = any(statement.text.startswith(b"BEGIN") for statement, _ in before)
+        self._begins = bool(before) and before[0][0].text.startswith(b"BEGIN")
         self._commits = commits
         self._isolated = isolated
         self._unprepared = unprepared
@@ -95,14 +95,16 @@ class Turn:
         if commits:
             self._begins = False
 
-    def _error(self, trouble: Trouble, commit_at: int | None, waited: float | None) -> StoreError:
+    def _error(self, trouble: Trouble, commit_at: int | None, waited: float | None) -> Exception:
         if commit_at is not None and trouble.may_have_done(commit_at):
             detail = f"the connection to the server was lost at the commit ({trouble.words})"
             return OutcomeUnknown(detail, self.ledger.written(), self.ledger.count)
         if waited is not None:
-            busy = failures.busy(trouble, LOCK, waited)
+            busy = failures.busy(trouble, LOCK, waited, lent=self._isolated)
             if busy is not None:
                 return busy
+        if trouble.state == "22003":
+            return OverflowError("the store has reached position 2^63 - 1")
         return failures.error(trouble, self.statements.schema, "the write failed", isolated=self._isolated)
 
     def undo(self) -> None:
@@ -120,4 +122,4 @@ def roll_back(wire: Wire, *calls: Call) -> None:
         if wire.status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
             wire.run(*todo)
     except (Trouble, StoreError):
-        wire.lost = True
+        pass  # A savepoint that is gone; the transaction has failed then, and whoever began it ends it.

@@ -5,6 +5,7 @@ of the caller's has a part in it; and of what went wrong it is known how far the
 """
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from psycopg import pq
 from agent_store.backends.postgres import exchange
 from agent_store.backends.postgres.exchange import OK, TUPLES
 from agent_store.backends.postgres.statements import Statement
-from agent_store.backends.postgres.values import decode, encode
+from agent_store.backends.postgres.values import Encoded, decode, encode
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -64,6 +65,7 @@ class Wire:
         self.round_trips = 0
         self.lost = False
         self._prepared: set[bytes] = set()
+        self._pid = os.getpid()
 
     @property
     def status(self) -> pq.TransactionStatus:
@@ -78,13 +80,21 @@ class Wire:
     @property
     def codec(self) -> str:
         """In which texts travel."""
-        codec = self.connection.info.encoding
+        try:
+            if self.connection.pgconn.parameter_status(b"client_encoding") == b"UTF8":
+                return "utf-8"
+            codec = self.connection.info.encoding
+        except psycopg.Error:  # it is closed, which what comes next will say
+            return "utf-8"
         return "utf-8" if codec == "ascii" else codec
 
     def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
         """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it."""
         codec = self.codec
-        encoded = [(statement, [encode(value, codec) for value in values]) for statement, values in calls]
+        encoded = [
+            (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
+            for statement, values in calls
+        ]
         with self.connection.lock:
             if len(encoded) > 1 and not _PIPELINES:
                 answers: list[PGresult] = []
@@ -97,8 +107,8 @@ class Wire:
     def settle(self) -> None:
         """In the caller's pipeline, what he has sent is answered first; an error of that is raised here, as it is."""
         if self.in_pipeline:
-            with self.connection.pipeline() as pipeline:
-                pipeline.sync()
+            with self.connection.pipeline():
+                pass
 
     def _round(
         self,
@@ -111,12 +121,13 @@ class Wire:
         pgconn = self.connection.pgconn
         self.round_trips += 1
         results: list[PGresult] = []
-        preparing: list[bool] = []  # for each result to come, whether it is that of a preparation
-        sent = False
+        preparing: list[bytes | None] = []  # for each result to come, what was prepared, or None for a statement's own
+        begun = synced = sent = False
         enter = len(encoded) > 1 and not self.in_pipeline
         try:
             if enter:
                 pgconn.enter_pipeline_mode()
+            begun = True
             for statement, values in encoded:
                 data = [value for _, value in values]
                 types = [of for of, _ in values]
@@ -125,35 +136,45 @@ class Wire:
                 else:
                     if statement.name not in self._prepared:
                         pgconn.send_prepare(statement.name, statement.text, types)
-                        preparing.append(True)
+                        preparing.append(statement.name)
                     pgconn.send_query_prepared(statement.name, data, [1] * len(data), 1)
-                preparing.append(False)
+                preparing.append(None)
             if enter or self.in_pipeline:
                 pgconn.pipeline_sync()
-            self.connection.wait(exchange.send(pgconn))
+            synced = True
+            if pgconn.flush() != 0:
+                self.connection.wait(exchange.send(pgconn))
             sent = True
             self.connection.wait(exchange.receive(pgconn, results, pipelined=self.in_pipeline))
         except psycopg.Error as error:
             if all(result.status in (OK, TUPLES) for result in results):
                 rows = self._rows(before, results, preparing, codec)
                 raise self._lost(error, rows, sent=sent) from None
+        except BaseException:
+            if begun:
+                self._clear(synced=synced)
+                self.prepares = False  # Which of them are prepared is not known.
+            raise
         finally:
             if enter:
                 # Left as it is where it cannot be left: then the connection is broken, and is not used again.
                 with contextlib.suppress(psycopg.Error):
                     pgconn.exit_pipeline_mode()
         for number, result in enumerate(results):
-            if result.status not in (OK, TUPLES):
+            if result.status in (OK, TUPLES):
+                if (name := preparing[number]) is not None:
+                    self._prepared.add(name)  # Also where the transaction fails: it is of the session.
+            else:
                 rows = self._rows(before, results[:number], preparing, codec)
                 raise self._refused(result, rows)
-        if prepared:
-            self._prepared.update(statement.name for statement, _ in encoded)
-        return [result for result, only_prepares in zip(results, preparing, strict=True) if not only_prepares]
+        if not any(preparing):
+            return results
+        return [result for result, name in zip(results, preparing, strict=True) if name is None]
 
     def _rows(
-        self, before: "list[PGresult]", results: "list[PGresult]", preparing: list[bool], codec: str
+        self, before: "list[PGresult]", results: "list[PGresult]", preparing: list[bytes | None], codec: str
     ) -> list[Rows]:
-        done = [result for result, prepares in zip(results, preparing, strict=False) if not prepares]
+        done = [result for result, name in zip(results, preparing, strict=False) if name is None]
         return [decode(result, codec) for result in before + done]
 
     def _refused(self, result: "PGresult", rows: list[Rows]) -> Trouble:
@@ -168,8 +189,19 @@ class Wire:
         self.lost = self.lost or self.connection.pgconn.status == _BAD or error.sqlstate in _ENDS
 
     def _lost(self, error: psycopg.Error, rows: list[Rows], *, sent: bool) -> Trouble:
-        self.lost = True
-        return Trouble(_words(error), error.sqlstate, rows, lost=True, answered=False, sent=sent)
+        # What psycopg does not even send, as the connection is amid something else, is no end of the connection.
+        self.lost = self.connection.pgconn.status == _BAD
+        return Trouble(_words(error), error.sqlstate, rows, lost=self.lost or sent, answered=False, sent=sent)
+
+    def _clear(self, *, synced: bool = True) -> None:
+        """An interrupt came between two lines: the connection is to go on as if nothing had been begun on it."""
+        pgconn = self.connection.pgconn
+        if os.getpid() != self._pid or pgconn.transaction_status != pq.TransactionStatus.ACTIVE:
+            return
+        with contextlib.suppress(psycopg.Error):
+            if self.in_pipeline and not synced:
+                pgconn.pipeline_sync()
+            self.connection.wait(exchange.clear(pgconn))
 
     def script(self, text: str) -> None:
         """Run statements without parameters, all at once; what they give is not looked at."""
@@ -186,6 +218,9 @@ class Wire:
             except psycopg.Error as error:
                 if all(result.status in (OK, TUPLES) for result in results):
                     raise self._lost(error, [], sent=True) from None
+            except BaseException:
+                self._clear()
+                raise
         for result in results:
             if result.status not in (OK, TUPLES):
                 raise self._refused(result, [])
@@ -206,30 +241,19 @@ class Wire:
                 self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
                 if results[-1].status == exchange.COPY_IN:
                     results.pop()
-                    try:
-                        self.connection.wait(exchange.put(pgconn, blocks))
-                    except BaseException:
-                        self._give_up()
-                        raise
+                    self.connection.wait(exchange.put(pgconn, blocks))
                     sent = True
                     self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
             except psycopg.Error as error:
                 if all(result.status == OK for result in results):
                     done: list[Rows] = [[] for _ in results]
                     raise self._lost(error, done, sent=sent) from None
+            except BaseException:
+                self._clear()
+                raise
         for number, result in enumerate(results):
             if result.status != OK:
                 raise self._refused(result, [[] for _ in results[:number]])
-
-    def _give_up(self) -> None:
-        """Amid a COPY to the server, which waits for the end of it."""
-        pgconn = self.connection.pgconn
-        try:
-            if pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
-                self.connection.wait(exchange.end(pgconn, b"given up"))
-                self.connection.wait(exchange.receive(pgconn, [], pipelined=False))
-        except psycopg.Error:
-            self.lost = True
 
     def copy_out(self, statement: Statement) -> "Iterator[list[bytes]]":
         """What `COPY … TO STDOUT` gives, some pieces at a time. Not in pipeline mode; read to its end, or closed."""
@@ -247,24 +271,21 @@ class Wire:
             except psycopg.Error as error:
                 if all(result.status == OK for result in results):
                     raise self._lost(error, [], sent=True) from None
+            except BaseException:  # Whoever leaves early leaves the connection at the end of the COPY.
+                self._clear()
+                raise
         if results and results[0].status != OK:
             raise self._refused(results[0], [])
 
     def _pieces(self, results: "list[PGresult]") -> "Iterator[list[bytes]]":
         pgconn = self.connection.pgconn
         more = True
-        try:
-            while more:
-                pieces: list[bytes] = []
-                more = self.connection.wait(exchange.get(pgconn, pieces))
-                if pieces:
-                    yield pieces
-        finally:
-            # Whoever leaves early leaves the connection at the end of the COPY.
-            while more and not self.lost:
-                more = self.connection.wait(exchange.get(pgconn, []))
-            if not self.lost:
-                self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
+        while more:
+            pieces: list[bytes] = []
+            more = self.connection.wait(exchange.get(pgconn, pieces))
+            if pieces:
+                yield pieces
+        self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
 
 
 def _words(error: psycopg.Error) -> str:
