@@ -5,9 +5,9 @@ import sqlite3
 import weakref
 
 from agent_store.backends.common.fate import Fate
+from agent_store.backends.common.turn import Turn
 from agent_store.backends.dbapi import writing
 from agent_store.backends.dbapi.session import Session
-from agent_store.backends.dbapi.turn import Turn
 from agent_store.errors import TransactionConflict
 
 ENDED = "a statement or a full disk ended this transaction: nothing of it was kept; leave the block and repeat it"

@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from agent_store.backends.common.turn import Turn as Threads
 from agent_store.backends.postgres import setup
 from agent_store.backends.postgres.database import Database
 from agent_store.backends.postgres.reader import Reader
@@ -17,7 +17,7 @@ from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
 from agent_store.backends.postgres.wire import Wire
-from agent_store.errors import BackendError, BusyError, TransactionConflict
+from agent_store.errors import BackendError, TransactionConflict
 
 IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
 FAILED = "an earlier error has ended the transaction of this connection: roll it back first"
@@ -37,7 +37,7 @@ class Adopted(Database):
         self.shown = self.place = repr(connection)
         self._connection = connection
         self._wire = Wire(connection, prepares=False)
-        self._threads = threading.RLock()
+        self._threads = Threads(lambda: PATIENCE)
         self._check_usable()
         oid = setup.table(setup.look(self._wire, self.statements), schema)
         if oid is None and self._wire.in_pipeline:
@@ -64,13 +64,10 @@ class Adopted(Database):
     def _alone(self) -> Iterator[Wire]:
         """While one thread is in a block of the store's, no other's calls get into that transaction."""
         self.check_open()
-        if not self._threads.acquire(timeout=PATIENCE):
-            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE)
-        try:
+        with self._threads.lock:
+            self._threads.wait()
             self._check_usable()
             yield self._wire
-        finally:
-            self._threads.release()
 
     def _turn(self) -> Turn:
         """By the state that the connection is in now."""
@@ -119,33 +116,33 @@ class Adopted(Database):
 
     def begin(self, within: Transaction | None = None) -> Transaction:
         """A savepoint in what is open; else a transaction, which is the caller's to commit where he does that."""
-        self.check_open()
-        if within is not None:
-            with self._alone():
-                return inside(within)
-        if not self._threads.acquire(timeout=PATIENCE):
-            raise BusyError("this connection, on which another thread has a transaction() open", PATIENCE)
-        try:
-            self._check_usable()
-            return self._begin()
-        except BaseException:
-            self._threads.release()
-            raise
+        with self._alone():
+            return inside(within) if within is not None else self._begin()
 
     def _begin(self) -> Transaction:
         joined = self._wire.status == INTRANS
         turn = self._turn()
+        token = object()
+        tx = None
         try:
+            self._threads.take(token)
             turn.run()
+            inner = Turn(self._wire, self.statements, self.oid, ledger=turn.ledger, isolated=True)
+            # Where the caller commits, the end of the block is not the end of the transaction.
+            tx = Transaction(self._wire, inner, None if joined else turn, release=lambda _: self._end(token))
+            if joined:
+                tx.save()
         except BaseException:
+            if tx is not None:
+                tx.rollback()
             turn.undo()
+            self._end(token)
             raise
-        inner = Turn(self._wire, self.statements, self.oid, ledger=turn.ledger, isolated=True)
-        # Where the caller commits, the end of the block is not the end of the transaction.
-        tx = Transaction(self._wire, inner, None if joined else turn, release=lambda _: self._threads.release())
-        if joined:
-            tx.save()
         return tx
+
+    def _end(self, token: object) -> None:
+        with self._threads.lock:
+            self._threads.give(token)
 
     def commit(self, tx: Transaction) -> None:
         """Of a savepoint, or of a transaction on an autocommit connection."""
@@ -156,14 +153,16 @@ class Adopted(Database):
         except BaseException:
             self.rollback(tx)
             raise
-        tx.commit()
+        with self._threads.lock:
+            tx.commit()
 
     def rollback(self, tx: Transaction) -> None:
         """What the block did, and not more."""
         if os.getpid() == self._pid:
             with contextlib.suppress(psycopg.Error):
                 self._wire.settle()
-            tx.rollback()
+            with self._threads.lock:
+                tx.rollback()
 
     def close(self) -> None:
         """The connection stays as it is."""

@@ -14,7 +14,7 @@ from psycopg import pq
 from agent_store.backends.postgres import exchange
 from agent_store.backends.postgres.exchange import OK, TUPLES
 from agent_store.backends.postgres.statements import Statement
-from agent_store.backends.postgres.values import decode, encode
+from agent_store.backends.postgres.values import Encoded, decode, encode
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -79,6 +79,8 @@ class Wire:
     def codec(self) -> str:
         """In which texts travel."""
         try:
+            if self.connection.pgconn.parameter_status(b"client_encoding") == b"UTF8":
+                return "utf-8"
             codec = self.connection.info.encoding
         except psycopg.Error:  # it is closed, which what comes next will say
             return "utf-8"
@@ -87,7 +89,10 @@ class Wire:
     def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
         """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it."""
         codec = self.codec
-        encoded = [(statement, [encode(value, codec) for value in values]) for statement, values in calls]
+        encoded = [
+            (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
+            for statement, values in calls
+        ]
         with self.connection.lock:
             if len(encoded) > 1 and not _PIPELINES:
                 answers: list[PGresult] = []
@@ -100,8 +105,8 @@ class Wire:
     def settle(self) -> None:
         """In the caller's pipeline, what he has sent is answered first; an error of that is raised here, as it is."""
         if self.in_pipeline:
-            with self.connection.pipeline() as pipeline:
-                pipeline.sync()
+            with self.connection.pipeline():
+                pass
 
     def _round(
         self,
@@ -133,7 +138,8 @@ class Wire:
                 preparing.append(False)
             if enter or self.in_pipeline:
                 pgconn.pipeline_sync()
-            self.connection.wait(exchange.send(pgconn))
+            if pgconn.flush() != 0:
+                self.connection.wait(exchange.send(pgconn))
             sent = True
             self.connection.wait(exchange.receive(pgconn, results, pipelined=self.in_pipeline))
         except psycopg.Error as error:
@@ -149,8 +155,9 @@ class Wire:
             if result.status not in (OK, TUPLES):
                 rows = self._rows(before, results[:number], preparing, codec)
                 raise self._refused(result, rows)
-        if prepared:
-            self._prepared.update(statement.name for statement, _ in encoded)
+        if True not in preparing:
+            return results
+        self._prepared.update(statement.name for statement, _ in encoded)
         return [result for result, only_prepares in zip(results, preparing, strict=True) if not only_prepares]
 
     def _rows(
