@@ -100,7 +100,7 @@ def test_a_server_that_lets_go_amid_a_copy(source: Store, server: Schema, monkey
     """The same stores go on where it ended."""
     monkeypatch.setattr(arrival, "ENTRIES", 512)
     monkeypatch.setattr("agent_store.moving.told.EVERY", 0)
-    cut = []
+    cut: list[Any] = []
 
     def let_go(done: int, _: int) -> None:
         if done > 600 and not cut:
