@@ -1,5 +1,7 @@
 """Which tests need what only some systems have. On others their files are not even imported, and say so as skipped."""
 
+import ast
+import re
 import sys
 from pathlib import Path
 
@@ -63,23 +65,56 @@ UNIX = {
 }
 
 
-def why_not(module: str, system: str = sys.platform) -> str | None:
+# What tells that of files which are not listed.
+ONLY_LINUX = re.compile(r"/proc/|LD_PRELOAD|sched_setaffinity|\bunshare\b|\"mount\"|F_OFD_|inotify|O_PATH|prctl")
+ONLY_UNIX = re.compile(
+    r"os\.(?:fork|mkfifo|umask|set[ug]id|chown|openpty|waitpid|pipe)\(|SIG(?:KILL|STOP|CONT|ALRM|XFSZ)|pass_fds|send_signal"
+    r"|^import (?:fcntl|pty|resource|termios|pwd)|\"sh\"",
+    re.MULTILINE,
+)
+ON_ALL = {"cli_append", "postgres_server", "systems"}
+"""Names what some systems lack, and does without it there."""
+
+
+def why_not(file: Path, system: str = sys.platform) -> str | None:
     """Why the file cannot be tested on the system."""
-    if system != "linux" and module in LINUX:
-        return f"needs Linux: {LINUX[module]}"
-    if system == "win32" and module in UNIX:
-        return f"needs Unix: {UNIX[module]}"
+    if system == "linux":
+        return None
+    if file.stem in LINUX:
+        return f"needs Linux: {LINUX[file.stem]}"
+    if system == "win32" and file.stem in UNIX:
+        return f"needs Unix: {UNIX[file.stem]}"
+    for part in sorted(with_helpers(file)):
+        text = "" if part.stem.removeprefix("test_") in ON_ALL else part.read_text()
+        if found := ONLY_LINUX.search(text):
+            return f"needs Linux: {found[0]}"
+        if system == "win32" and (found := ONLY_UNIX.search(text)):
+            return f"needs Unix: {found[0]}"
     return None
+
+
+def with_helpers(file: Path) -> set[Path]:
+    """The file, and what it imports of this directory."""
+    found, wanted = {file}, [file]
+    while wanted:
+        for node in ast.walk(ast.parse(wanted.pop().read_text())):
+            names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                names = [node.module]
+            new = {helper for name in names if (helper := file.parent / f"{name}.py").exists()} - found
+            found |= new
+            wanted += new
+    return found
 
 
 class Skipped(pytest.Module):
     def collect(self) -> list[pytest.Item | pytest.Collector]:
-        pytest.skip(why_not(self.path.stem) or "", allow_module_level=True)
+        pytest.skip(why_not(self.path) or "", allow_module_level=True)
 
 
 def skipped(file: Path, parent: pytest.Collector) -> pytest.Module | None:
     """In its place, a file of tests that says why it is skipped; None for one that can be tested here."""
-    if why_not(file.stem) is None:
+    if why_not(file) is None:
         return None
     module: pytest.Module = Skipped.from_parent(parent, path=file)
     return module
