@@ -14,7 +14,7 @@ from agent_store.backends.common.turn import Turn as Threads
 from agent_store.backends.postgres import setup
 from agent_store.backends.postgres.database import Database
 from agent_store.backends.postgres.reader import Reader
-from agent_store.backends.postgres.statements import BEGIN, Statement
+from agent_store.backends.postgres.statements import BEGIN_LENT, Statement
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
@@ -94,7 +94,7 @@ class Adopted(Database):
         lock = (self.statements["lock_only"], ())
         if wire.status == INTRANS:
             return Turn(wire, self.statements, self.oid, before=[lock], isolated=True)
-        begin = (BEGIN if self._connection.autocommit else self._his_begin(), ())
+        begin = (BEGIN_LENT if self._connection.autocommit else self._his_begin(), ())
         return Turn(
             wire, self.statements, self.oid, before=[begin, lock], commits=self._connection.autocommit, isolated=True
         )
@@ -134,7 +134,7 @@ class Adopted(Database):
             if tx is not None:
                 tx.check()
             joins = wire.status == INTRANS
-            yield Reader(wire, self.statements, self.oid, may_forget=joins and tx is None, joins=joins, shared=True)
+            yield Reader(wire, self.statements, self.oid, may_forget=True, joins=joins, shared=True)
 
     def begin(self, within: Transaction | None = None) -> Transaction:
         """A savepoint in what is open; else a transaction, which is the caller's to commit where he does that."""

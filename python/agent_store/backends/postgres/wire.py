@@ -16,6 +16,7 @@ from agent_store.backends.postgres import exchange
 from agent_store.backends.postgres.exchange import OK, TUPLES
 from agent_store.backends.postgres.statements import Statement
 from agent_store.backends.postgres.values import decode, encode
+from agent_store.errors import BackendError
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -86,7 +87,13 @@ class Wire:
     def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
         """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it."""
         codec = self.codec
-        encoded = [(statement, [encode(value, codec) for value in values]) for statement, values in calls]
+        try:
+            encoded = [(statement, [encode(value, codec) for value in values]) for statement, values in calls]
+        except UnicodeEncodeError as error:
+            raise BackendError(
+                f"the client_encoding of the connection, {self.connection.info.encoding}, has not all characters of a "
+                f"name: SET client_encoding TO 'UTF8' ({error})"
+            ) from None
         with self.connection.lock:
             if len(encoded) > 1 and not _PIPELINES:
                 answers: list[PGresult] = []
