@@ -1,9 +1,7 @@
 """A store on a caller's sqlite3.Connection: it writes in the caller's transactions, and remembers nothing."""
 
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,60 +9,16 @@ import pytest
 
 import agent_store
 from agent_store import Store
-from agent_store.errors import BusyError, HeadMoved, NonMonotonicGeneration, TransactionConflict
+from agent_store.errors import BusyError, HeadMoved, NonMonotonicGeneration
+from lent_sqlite import AUTOCOMMIT, OTHERS, WRITES, Connect, connections, count, everything
 
-Connect = Callable[..., sqlite3.Connection]
-AUTOCOMMIT: list[dict[str, Any]] = [{"isolation_level": None}]
-OTHERS: list[dict[str, Any]] = [{"isolation_level": level} for level in ("", "DEFERRED", "IMMEDIATE", "EXCLUSIVE")]
-if sys.version_info >= (3, 12):
-    AUTOCOMMIT.append({"autocommit": True})
-    OTHERS.append({"autocommit": False})
+writes = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 
 
 @pytest.fixture
 def connect(path: Path) -> Iterator[Connect]:
-    made: list[sqlite3.Connection] = []
-
-    def connect(**options: Any) -> sqlite3.Connection:
-        made.append(sqlite3.connect(path, **{"timeout": 0.2, **options}))
-        return made[-1]
-
-    yield connect
-    for connection in made:
-        connection.close()
-
-
-@pytest.fixture(autouse=True)
-def _set_up(path: Path) -> None:
-    """In WAL, as a store opened by its path leaves it."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("CREATE TABLE notes (text)")
-        agent_store.open(connection)
-
-
-def count(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Entries and notes that it sees."""
-    entries, notes = connection.execute(
-        "SELECT (SELECT count(*) FROM _agent_store_entries), (SELECT count(*) FROM notes)"
-    ).fetchone()
-    return entries, notes
-
-
-WRITES: dict[str, Callable[[Store], object]] = {
-    "append": lambda store: store.log("s", "w").append(b"x"),
-    "append_many": lambda store: store.log("s", "w").append_many([b"x"] * 2_500),
-    "rows": lambda store: store.append_many([("s", "w", b"x"), ("s", "v", b"y")]),
-    "generation": lambda store: store.generation("g").bump(),
-    "execute": lambda store: store.execute("INSERT INTO notes VALUES ('by the store')"),
-    "query": lambda store: store.query("INSERT INTO notes VALUES ('by the store') RETURNING text"),
-}
-writes = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-
-
-def everything(connection: sqlite3.Connection) -> list[Any]:
-    tables = ("_agent_store_logs", "_agent_store_entries", "_agent_store_meta", "notes")
-    return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+    with connections(path) as connect:
+        yield connect
 
 
 @writes
@@ -270,103 +224,3 @@ def test_busy_says_how_to_wait_longer(connect: Connect) -> None:
         store.log("s", "w").append(b"x")
     assert 0.1 < busy.value.waited < 5
     assert not connection.in_transaction
-
-
-@pytest.mark.parametrize("options", [*AUTOCOMMIT, *OTHERS], ids=str)
-@pytest.mark.parametrize("begun", [False, True])
-@pytest.mark.parametrize("fails", [False, True])
-def test_transaction_follows_the_same_rule(connect: Connect, options: dict[str, Any], begun: bool, fails: bool) -> None:
-    connection, other = connect(**options), connect()
-    store = agent_store.open(connection)
-    log = store.log("s", "w")
-    if begun and not connection.in_transaction:
-        connection.execute("BEGIN")
-    if begun:
-        connection.execute("INSERT INTO notes VALUES ('mine')")
-    was = connection.in_transaction
-
-    def undone() -> None:
-        with store.transaction():
-            log.append_many([b"x"] * 3_000)
-            raise ZeroDivisionError
-
-    def block() -> None:
-        with store.transaction():
-            log.append(b"1")
-            connection.execute("INSERT INTO notes VALUES ('by the caller')")
-            with pytest.raises(ZeroDivisionError):
-                undone()
-            assert log.append(b"2").seq == 2
-            if fails:
-                raise ZeroDivisionError
-
-    if fails:
-        with pytest.raises(ZeroDivisionError):
-            block()
-        assert connection.in_transaction == was
-        assert count(connection) == (0, int(begun))
-    else:
-        block()
-        commits = options in AUTOCOMMIT and not begun
-        assert connection.in_transaction != commits
-        assert count(other) == ((2, 1) if commits else (0, 0))
-    connection.rollback()
-    assert store.verify().holds
-
-
-def test_a_block_whose_transaction_the_caller_ended(connect: Connect) -> None:
-    connection = connect(isolation_level=None)
-    store = agent_store.open(connection)
-    for begin in ("BEGIN", "SELECT 1"):
-        connection.execute(begin)
-        with pytest.raises(TransactionConflict), store.transaction():  # noqa: PT012
-            store.log("s", "w").append(b"x")
-            connection.execute("ROLLBACK")
-            store.log("s", "w").append(b"y")
-        with pytest.raises(TransactionConflict), store.transaction():
-            connection.execute("ROLLBACK")
-        assert store.log("s", "w").head() is None
-    assert store.log("s", "w").append(b"x").seq == 1
-
-
-def test_batches_are_for_who_commits(connect: Connect) -> None:
-    store = agent_store.open(connect(isolation_level=None))
-    assert store.append_many([("s", "w", b"x")] * 5, batch=2) == 5
-    for connection in (connect(), connect(isolation_level=None)):
-        store = agent_store.open(connection)
-        if connection.isolation_level is None:
-            connection.execute("BEGIN")
-        with pytest.raises(ValueError, match="batch"):
-            store.append_many([("s", "w", b"x")] * 5, batch=2)
-        with pytest.raises(ValueError, match="batch"):
-            store.log("s", "w").append_many([b"x"] * 5, batch=2)
-        assert store.position() == 5
-        connection.rollback()
-
-
-def test_an_iteration_whose_entries_are_taken_back_says_so(connect: Connect) -> None:
-    connection = connect(isolation_level=None)
-    store = agent_store.open(connection)
-    logs = [store.log("s", f"w{number}") for number in range(30)]
-    logs[0].append(b"kept")
-    readings: list[Callable[[], Iterator[agent_store.Entry]]] = [
-        logs[0].entries,
-        lambda: logs[0].entries(reverse=True),
-        lambda: store.entries(stream="s"),
-        lambda: store.entries(stream="s", reverse=True),
-        store.entries,
-        lambda: store.entries(reverse=True),
-    ]
-    for begin in readings:
-        connection.execute("BEGIN")
-        for _ in range(40):
-            store.append_many((log.stream, log.writer, b"lost") for log in logs)
-        entries = begin()
-        next(entries)
-        connection.execute("ROLLBACK")
-        try:
-            rest = [entry.payload for entry in entries]
-        except TransactionConflict:
-            continue
-        assert rest[20:] in ([], [b"kept"])  # What was read before the rollback is told, and then what is there.
-    assert store.verify().holds

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_store import CommitEvent, Entry, Head, Store
-from agent_store.errors import ChainBroken, HeadMoved, StoreError
+from agent_store.errors import ChainBroken, HeadMoved, StoreError, TransactionConflict
 from stores import Place
 
 
@@ -196,6 +196,38 @@ def test_a_loop_begun_in_a_transaction_that_was_undone_tells_no_damage(store: St
     except StoreError:  # that the loop cannot go on may be said
         return
     assert rest[-1] == first
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_loop_begun_in_a_transaction_that_was_undone_gives_nothing_else(store: Store, whole: bool) -> None:
+    log = store.log("s", "w")
+    entries = store.entries() if whole else log.entries()
+
+    def undone() -> None:
+        with store.transaction():
+            log.append_many([b"lost"] * 200)
+            next(entries)
+            raise ValueError("undone")
+
+    with pytest.raises(ValueError, match="undone"):
+        undone()
+    log.append_many([b"another"] * 300)
+    with pytest.raises(TransactionConflict):
+        list(entries)
+
+
+@pytest.mark.differs("no second opening")
+def test_others_append_between(place: Place) -> None:
+    """What a store remembers of a log is not what it is when another has written since."""
+    with place.open() as store, place.open() as other:
+        log, same = store.log("s", "w"), other.log("s", "w")
+        for turn in range(3):
+            log.append(b"%d" % turn)
+            assert same.append(b"x").seq == 3 * turn + 2
+            same.append_many([b"y"])
+        assert log.append(b"last").seq == 10
+        assert other.generation("g").bump() + 1 == store.generation("g").bump()
+        assert store.verify().holds
 
 
 def test_an_entry_with_the_largest_seq_may_be_asked_for(store: Store) -> None:

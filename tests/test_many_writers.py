@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import agent_store
+from processes import script
 from stores import Schema, a_schema
+from threads import together
 from writers import Writer, check_written
 
 pytestmark = pytest.mark.timeout(120)
@@ -57,6 +59,44 @@ def test_all_write(place: tuple[Path | str, Make]) -> None:
         for one in writers:
             one.end()
     assert check_written(target, writers) == PROCESSES * THREADS * (25 - 25 // 10)
+
+
+MAKER = """
+import sys
+import agent_store
+print("begun", flush=True)
+sys.stdin.readline()
+with agent_store.open(sys.argv[1], timeout=50) as store:
+    print(store.log("s", sys.argv[2]).append(b"x").seq, store.info()["id"])
+"""
+
+
+def test_all_make_the_store_at_once(postgres: str) -> None:
+    with a_schema("postgres", postgres) as schema, ExitStack() as stack:
+        makers = [stack.enter_context(script(MAKER, schema.url, n)) for n in range(PROCESSES)]
+        for one in makers:
+            assert one.stdout is not None
+            assert one.stdout.readline() == "begun\n"
+        for one in makers:
+            assert one.stdin is not None
+            one.stdin.write("\n")
+            one.stdin.flush()
+        told = [one.communicate(timeout=PATIENCE)[0].split() for one in makers]
+        assert [seq for seq, _ in told] == ["1"] * PROCESSES
+        assert len({store for _, store in told}) == 1
+        with schema.open() as store:
+            assert store.verify().entries_hold == PROCESSES
+
+
+def test_threads_make_the_store_at_once(postgres: str) -> None:
+    for _ in range(5):
+        with a_schema("postgres", postgres) as schema:
+
+            def make(_: int) -> object:
+                with schema.open(timeout=PATIENCE) as store:
+                    return store.info()["id"]
+
+            assert len(set(together(make, PROCESSES))) == 1
 
 
 def test_some_are_killed(place: tuple[Path | str, Make]) -> None:

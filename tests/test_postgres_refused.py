@@ -347,6 +347,16 @@ def test_a_newer_format_and_what_is_no_store(schema: Schema) -> None:
         schema.open()
 
 
+def test_positions_follow_on(schema: Schema, store: Store) -> None:
+    """Also for whoever writes by hand."""
+    store.log("s", "w").append_many([b"x"] * 3)
+    row = f"INSERT INTO {schema.name}._agent_store_entries SELECT %s, 1, 4, decode(repeat('00', 32), 'hex'), ''"
+    for position in (5, 100, 0, 3, -1):
+        with pytest.raises(psycopg.Error, match=r"agent-store|constraint"):
+            schema.run(row, position)
+    check(store, 3)
+
+
 def test_no_files_are_made(schema: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with schema.open() as store:

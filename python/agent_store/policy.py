@@ -28,5 +28,6 @@ class StorePolicy:
         """`agent_store.open`, and ValueError for a target of the other backend."""
         kind = kind_of(target)
         if kind != self.backend:
-            raise ValueError(f"the policy says {self.backend}, and {target!r} is a target of {kind}")
+            # Without the target: a URL may have a password in it.
+            raise ValueError(f"the policy says {self.backend}, and what is to be opened is of {kind}")
         return open(target, **options)

@@ -51,6 +51,9 @@ def place(target: str | os.PathLike[str]) -> str:
     """Where a new file is to be made, looked at before anything is done."""
     if os.fspath(target) == ":memory:":
         raise ValueError("a backup is a file, and ':memory:' is none")
+    text = str(target)
+    if URL.match(text) or ADDRESS_OF_POSTGRES.match(text):
+        raise ValueError("a backup is a file, and this is a URL: `agent-store copy` takes a store to postgresql://…")
     path = _path(target)
     folder = os.path.dirname(path)  # noqa: PTH120
     mode = _mode(folder)

@@ -26,7 +26,7 @@ COMMANDS = {
     "generation": "read or raise a counter",
     "backup": "copy a store to a new file while others write, and verify the copy",
     "copy": "copy a store into another, of any kind, and verify that; repeated, it adds what is new",
-    "export": "write a store as JSON lines",
+    "export": "write all of a store to a new file, or to standard output",
     "import": "read what export wrote into a store, whole or not at all, and verify it",
     "info": "say what a store is and how much is in it",
 }

@@ -45,7 +45,7 @@ class Merge:
                 self._logs[log] = _Log(log, (stream, writer), 1, seq + 1)
                 self._logs[log].next = position
                 heads[log] = (seq, position)
-        if not reverse:
+        if self._logs and not reverse:
             first = first_after(session, ((log, *head) for log, head in heads.items()), after)
             for log, seq in first.items():
                 self._logs[log].low = seq

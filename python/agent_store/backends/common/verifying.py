@@ -5,6 +5,7 @@ open on the connection, and `progress` may call the store.
 """
 
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
@@ -19,6 +20,7 @@ Feeding = Generator[tuple[int, bool], None, None]
 """Yields how many rows are done (of a whole store: the position reached), and whether `before` can be asked now."""
 
 HELD = 4 << 20  # bytes of rows that wait for an answer before it is asked for
+ASKED = 2_048  # look-ups between two of these
 INTERVAL = 0.05  # seconds between two calls of `progress`
 
 
@@ -86,7 +88,7 @@ def whole(source: Source, progress: Progress | None) -> Findings:
             raise
         detail = f"the tables cannot be looked through as they are: {error.detail}"
         checker.report("schema", None, None, None, detail)
-        _answer(source, checker)
+        _answer(source, checker, lambda: None)
     return checker.findings(logs, source.names(checker.broken))
 
 
@@ -115,36 +117,40 @@ def _run(steps: Generator[None, None, int], between: Callable[[], None]) -> int:
 
 def _feed(source: Source, checker: Checker, feeding: Feeding, ticker: _Ticker, *, done: int = 0) -> None:
     for reached, may_ask in feeding:
+        done = max(done, reached)
         if may_ask and checker.held > HELD:
-            _answer(source, checker)
-        ticker.tell(max(done, reached))
-    _answer(source, checker)
+            _answer(source, checker, partial(ticker.tell, done))
+        ticker.tell(done)
+    _answer(source, checker, partial(ticker.tell, done))
 
 
-def _answer(source: Source, checker: Checker) -> None:
+def _answer(source: Source, checker: Checker, between: Callable[[], None]) -> None:
+    """Look up what the rows that wait must be judged against, so many at a time."""
     waiting = checker.waiting
-    if not waiting:
-        return
-    unread: list[tuple[int, int]] = []
-    try:
-        found = source.before(waiting)
-    except CorruptDatabase:
-        if not checker.by_position:  # Nobody would report it.
-            raise
-        found, unread = _one_by_one(source, waiting)
-    checker.answer(found, unread)
-
-
-def _one_by_one(source: Source, places: list[tuple[int, int]]) -> tuple[list[Before], list[tuple[int, int]]]:
-    """What can be read, and the places of what cannot: that is reported where it stands."""
     found: list[Before] = []
-    unread = []
+    unread: list[tuple[int, int]] = []
+    for start in range(0, len(waiting), ASKED):
+        some = waiting[start : start + ASKED]
+        try:
+            found += source.before(some)
+        except CorruptDatabase:
+            if not checker.by_position:  # Nobody would report it.
+                raise
+            _one_by_one(source, some, found, unread)
+        between()
+    if waiting:
+        checker.answer(found, unread)
+
+
+def _one_by_one(
+    source: Source, places: list[tuple[int, int]], found: list[Before], unread: list[tuple[int, int]]
+) -> None:
+    """What can be read, and the places of what cannot: that is reported where it stands."""
     for place in places:
         try:
             found += source.before([place])
         except CorruptDatabase:
             unread.append(place)
-    return found, unread
 
 
 def one_log(

@@ -186,6 +186,7 @@ class Dbapi:
         return self._read(tx, lambda: generations.every(self._session))
 
     def execute(self, sql: str, params: Params, tx: Transaction | None = None) -> int:
+        self._check()
         foreign.check(sql, params)
         if foreign.first_word(sql) == "PRAGMA":  # Many are nothing, or an error, inside a transaction.
             return self._read(tx, lambda: foreign.execute(self._session, sql, params))
@@ -199,6 +200,7 @@ class Dbapi:
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True
     ) -> list[tuple[Any, ...]]:
+        self._check()
         foreign.check(sql, params)
         if not self._read(tx, lambda: foreign.writes(self._session, sql, params)):
             return self._read(tx, lambda: foreign.query(self._session, sql, params))

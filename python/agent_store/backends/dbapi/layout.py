@@ -30,15 +30,25 @@ def check_version() -> None:
 
 def is_there(session: Session) -> bool:
     """True for a store of the present format, False where there is none: one SELECT where there is one."""
-    try:
-        rows = session.run(_LOOK).fetchall()
-    except sqlite3.OperationalError as error:
-        if not str(error).startswith("no such table: main._agent_store_meta"):
-            raise
-        rows = session.run(_LOOK_WITHOUT).fetchall()
+    rows = _look(session)
     kinds = {name.decode(): kind.decode() for name, kind, _ in rows}
     formats = {form for _, _, form in rows if form is not None}
     return _is_store(kinds, next(iter(formats), None))
+
+
+def _look(session: Session) -> list[tuple[bytes, bytes, bytes | None]]:
+    rows: list[tuple[bytes, bytes, bytes | None]] = []
+    for _ in range(9):
+        try:
+            return session.run(_LOOK).fetchall()
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith("no such table: main._agent_store_meta"):
+                raise
+        rows = session.run(_LOOK_WITHOUT).fetchall()
+        if all(name != b"_agent_store_meta" for name, _, _ in rows):
+            break
+        # Another process has made it between the two.
+    return rows
 
 
 def _is_store(kinds: dict[str, str], form: bytes | None) -> bool:

@@ -161,9 +161,7 @@ class Source:
         return None
 
     def before(self, places: Sequence[tuple[int, int]]) -> list[Before]:
-        found: list[Before] = []
-        for start in range(0, len(places), CHUNK):
-            found += self._read(partial(self._session.before, places[start : start + CHUNK]))
+        found: list[Before] = self._read(partial(self._session.before, places))
         return found
 
     def names(self, logs: Sequence[int]) -> dict[int, tuple[str, str]]:

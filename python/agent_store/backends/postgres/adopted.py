@@ -14,7 +14,7 @@ from agent_store.backends.common.turn import Turn as Threads
 from agent_store.backends.postgres import setup
 from agent_store.backends.postgres.database import Database
 from agent_store.backends.postgres.reader import Reader
-from agent_store.backends.postgres.statements import BEGIN_LENT, Statement
+from agent_store.backends.postgres.statements import BEGIN, Statement
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
@@ -94,7 +94,7 @@ class Adopted(Database):
         lock = (self.statements["lock_only"], ())
         if wire.status == INTRANS:
             return Turn(wire, self.statements, self.oid, before=[lock], isolated=True)
-        begin = (BEGIN_LENT if self._connection.autocommit else self._his_begin(), ())
+        begin = (BEGIN if self._connection.autocommit else self._his_begin(), ())
         return Turn(
             wire, self.statements, self.oid, before=[begin, lock], commits=self._connection.autocommit, isolated=True
         )
@@ -160,6 +160,7 @@ class Adopted(Database):
     def _begin(self, token: object) -> Transaction:
         joined = self._wire.status == INTRANS
         turn = self._turn()
+        tx = None
         try:
             turn.run()
             inner = Turn(self._wire, self.statements, self.oid, ledger=turn.ledger, isolated=True)
@@ -170,6 +171,8 @@ class Adopted(Database):
             if joined:
                 tx.save()
         except BaseException:
+            if tx is not None:
+                tx.rollback()
             turn.undo()
             raise
         return tx

@@ -11,8 +11,10 @@ from agent_store.errors import (
     TransactionConflict,
 )
 
+READ = "the read failed"
 AGAIN = "roll the transaction back and run the whole of it again"
 NOT_KEPT = "nothing of this call was kept"
+REPEAT = "it can be repeated"
 DOCS = "docs/postgres.md has what each role needs"
 
 _CONFLICTS = {
@@ -44,6 +46,8 @@ _ROOM = {
 def error(trouble: Trouble, schema: str, what: str, *, isolated: bool = False) -> StoreError:
     """`what` was tried; nothing of it was kept. `isolated`: in a snapshot that is older than the lock."""
     state, words = trouble.state or "", trouble.words
+    if state == "40001" and what == READ and not isolated:
+        return BackendError(f"{what}: the server ended it ({words}); {REPEAT}")
     if state in _CONFLICTS:
         return TransactionConflict(_CONFLICTS[state])
     if state == "23505" and isolated:
@@ -58,7 +62,7 @@ def error(trouble: Trouble, schema: str, what: str, *, isolated: bool = False) -
         return StoreReplaced(f"the store in schema {schema!r} was dropped or moved under this open store: {words}")
     if state in {"XX001", "XX002"}:
         return CorruptDatabase(f"the server cannot read the store in schema {schema!r}: {words}")
-    return BackendError(f"{what}: {_said(trouble, schema)}; {NOT_KEPT}")
+    return BackendError(f"{what}: {_said(trouble, schema)}; {REPEAT if what == READ else NOT_KEPT}")
 
 
 def _said(trouble: Trouble, schema: str) -> str:

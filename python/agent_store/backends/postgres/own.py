@@ -13,8 +13,11 @@ from agent_store.backends.postgres.statements import BEGIN
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
+from agent_store.backends.postgres.values import Encoded, encode
 from agent_store.backends.postgres.wire import Call, Wire
 from agent_store.errors import UnsupportedFormat
+
+BEGINS: Call = (BEGIN, Encoded())
 
 
 class Own(Database):
@@ -32,6 +35,7 @@ class Own(Database):
         self.read_only = read_only
         self.timeout = timeout
         self.pool = Pool(address, timeout)
+        self._locks: dict[bool, Call] = {}
         try:
             self._open()
         except BaseException:
@@ -64,8 +68,11 @@ class Own(Database):
         """`alone`: only our statements follow. A plan that the server keeps, of when the table was small, would read
         all of it when it is large: then each goes by an index.
         """
-        wait = setup.milliseconds(self.timeout)
-        return [(BEGIN, ()), (self.statements["lock"], (wait, self.durability == "normal", alone))]
+        call = self._locks.get(alone)
+        if call is None:
+            values = (setup.milliseconds(self.timeout), self.durability == "normal", alone)
+            call = self._locks[alone] = (self.statements["lock"], Encoded(encode(value, "utf-8") for value in values))
+        return [BEGINS, call]
 
     @contextlib.contextmanager
     def turn(self, tx: Transaction | None, *, alone: bool = True) -> Iterator[Turn]:

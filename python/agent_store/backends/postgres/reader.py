@@ -49,7 +49,7 @@ class Reader:
         try:
             rows = self.wire.run(*before, *calls)
         except Trouble as trouble:
-            raise failures.error(trouble, self._statements.schema, "the read failed") from None
+            raise failures.error(trouble, self._statements.schema, failures.READ, isolated=self._joins) from None
         if not self._asked:
             self._asked = True
             if rows[len(before) - 1][0][0] != self._oid:
@@ -139,7 +139,7 @@ class Reader:
         try:
             yield from self.wire.copy_out(statement)
         except Trouble as trouble:
-            raise failures.error(trouble, self._statements.schema, "the read failed") from None
+            raise failures.error(trouble, self._statements.schema, failures.READ, isolated=self._joins) from None
 
     def begin_anew(self) -> None:
         """A new snapshot, after an error has ended this one; what is in entries was there before."""

@@ -33,8 +33,7 @@ class Statement:
         return b"agent_store_" + hashlib.blake2b(self.text, digest_size=16).hexdigest().encode()
 
 
-BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-BEGIN_LENT = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")  # on a caller's connection, which may be to read only
+BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 BEGIN_QUERY = Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
 COMMIT = Statement("COMMIT")

@@ -39,7 +39,7 @@ class Turn:
         self.ledger = Ledger() if ledger is None else ledger
         self._oid = oid
         self._before = list(before)  # the last of these takes the lock
-        self._begins = any(statement.text.startswith(b"BEGIN") for statement, _ in before)
+        self._begins = bool(before) and before[0][0].text.startswith(b"BEGIN")
         self._commits = commits
         self._isolated = isolated
         self._unprepared = unprepared

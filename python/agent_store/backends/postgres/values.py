@@ -8,11 +8,16 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 BOOL, BYTEA, CHAR, NAME, INT8, INT2, INT4, TEXT, OID = 16, 17, 18, 19, 20, 21, 23, 25, 26
+_TEXTS = {TEXT, NAME}
 ARRAY_OF = {BYTEA: 1001, TEXT: 1009, INT8: 1016}
 
 _int8 = struct.Struct(">q")
 _length = struct.Struct(">i")
 _array = struct.Struct(">iiIii")
+
+
+class Encoded(list[tuple[int, "bytes | None"]]):
+    """Parameters that are the same each time: their types and bytes."""
 
 
 def encode(value: object, codec: str) -> tuple[int, bytes | None]:
@@ -46,28 +51,32 @@ def _integer(data: bytes) -> int:
     return int.from_bytes(data, "big", signed=True)
 
 
+_DECODERS: dict[int, Callable[[bytes], Any]] = {
+    BOOL: lambda data: data == b"\1",
+    BYTEA: bytes,
+    CHAR: lambda data: data.decode("ascii"),
+    INT8: _integer,
+    INT2: _integer,
+    INT4: _integer,
+    OID: lambda data: int.from_bytes(data, "big"),
+}
+
+
 def decode(result: "PGresult", codec: str) -> list[tuple[Any, ...]]:
     """The rows of a result that was asked for in binary."""
+    count = result.ntuples
+    if not count:
+        return []
 
     def text(data: bytes) -> str:
         return data.decode(codec)
 
-    decoders: dict[int, Callable[[bytes], Any]] = {
-        BOOL: lambda data: data == b"\1",
-        BYTEA: bytes,
-        CHAR: lambda data: data.decode("ascii"),
-        NAME: text,
-        INT8: _integer,
-        INT2: _integer,
-        INT4: _integer,
-        TEXT: text,
-        OID: lambda data: int.from_bytes(data, "big"),
-    }
-    columns = [decoders.get(result.ftype(column), bytes) for column in range(result.nfields)]
+    types = [result.ftype(column) for column in range(result.nfields)]
+    decoders = [text if of in _TEXTS else _DECODERS.get(of, bytes) for of in types]
     rows = []
-    for row in range(result.ntuples):
+    for row in range(count):
         found = []
-        for column, decoder in enumerate(columns):
+        for column, decoder in enumerate(decoders):
             data = result.get_value(row, column)
             found.append(None if data is None else decoder(data))
         rows.append(tuple(found))

@@ -15,7 +15,7 @@ from psycopg import pq
 from agent_store.backends.postgres import exchange
 from agent_store.backends.postgres.exchange import OK, TUPLES
 from agent_store.backends.postgres.statements import Statement
-from agent_store.backends.postgres.values import decode, encode
+from agent_store.backends.postgres.values import Encoded, decode, encode
 from agent_store.errors import BackendError
 
 if TYPE_CHECKING:
@@ -81,14 +81,22 @@ class Wire:
     @property
     def codec(self) -> str:
         """In which texts travel."""
-        codec = self.connection.info.encoding
+        try:
+            if self.connection.pgconn.parameter_status(b"client_encoding") == b"UTF8":
+                return "utf-8"
+            codec = self.connection.info.encoding
+        except psycopg.Error:  # it is closed, which what comes next will say
+            return "utf-8"
         return "utf-8" if codec == "ascii" else codec
 
     def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
         """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it."""
         codec = self.codec
         try:
-            encoded = [(statement, [encode(value, codec) for value in values]) for statement, values in calls]
+            encoded = [
+                (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
+                for statement, values in calls
+            ]
         except UnicodeEncodeError as error:
             raise BackendError(
                 f"the client_encoding of the connection, {self.connection.info.encoding}, has not all characters of a "
@@ -106,8 +114,8 @@ class Wire:
     def settle(self) -> None:
         """In the caller's pipeline, what he has sent is answered first; an error of that is raised here, as it is."""
         if self.in_pipeline:
-            with self.connection.pipeline() as pipeline:
-                pipeline.sync()
+            with self.connection.pipeline():
+                pass
 
     def _round(
         self,
@@ -141,7 +149,8 @@ class Wire:
             if enter or self.in_pipeline:
                 pgconn.pipeline_sync()
             synced = True
-            self.connection.wait(exchange.send(pgconn))
+            if pgconn.flush() != 0:
+                self.connection.wait(exchange.send(pgconn))
             sent = True
             self.connection.wait(exchange.receive(pgconn, results, pipelined=self.in_pipeline))
         except psycopg.Error as error:
@@ -165,6 +174,8 @@ class Wire:
             else:
                 rows = self._rows(before, results[:number], preparing, codec)
                 raise self._refused(result, rows)
+        if not any(preparing):
+            return results
         return [result for result, name in zip(results, preparing, strict=True) if name is None]
 
     def _rows(
