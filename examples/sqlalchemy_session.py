@@ -1,8 +1,8 @@
 """One transaction for ORM rows and log entries: they commit together or vanish together, on SQLite and PostgreSQL.
 
-    python examples/orders_sqlalchemy.py                                    # an SQLite file, thrown away at the end
-    python examples/orders_sqlalchemy.py sqlite:///app.db
-    python examples/orders_sqlalchemy.py postgresql+psycopg://me@host/app
+    python examples/sqlalchemy_session.py                                    # an SQLite file, thrown away at the end
+    python examples/sqlalchemy_session.py sqlite:///app.db
+    python examples/sqlalchemy_session.py postgresql+psycopg://me@host/app
 
 Needs sqlalchemy, and for PostgreSQL agent-store[postgres].
 """

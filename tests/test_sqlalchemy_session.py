@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "orders_sqlalchemy.py"
+EXAMPLE = Path(__file__).parent.parent / "examples" / "sqlalchemy_session.py"
 SHOWN = """
 not enough: cup
 not enough: spoon
