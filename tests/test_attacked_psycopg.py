@@ -201,6 +201,22 @@ def test_an_encoding_that_lacks_a_character_is_named(schema: Schema) -> None:
     assert payloads(schema) == [b"0", b"1"]
 
 
+def test_a_trigger_that_leaves_entries_out_is_told_of(schema: Schema) -> None:
+    _, _, log = lent(schema)
+    table = f"{schema.name}._agent_store_entries"
+    schema.run(
+        f"CREATE FUNCTION {schema.own}.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        f"CREATE TRIGGER nothing BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {schema.own}.nothing()"
+    )
+    with schema.open() as own:
+        for each in (log, own.log("s", "w")):
+            for count in (1, 3, 20):
+                with pytest.raises(BackendError, match=f"0 of {count} entries were written"):
+                    each.append_many([b"x"] * count)
+            with pytest.raises(BackendError, match="0 of 1 entries were written"):
+                each.append(b"x")
+
+
 class Interrupt:
     """Ctrl-C at a place where Python looks for signals, the one with this number: a call of a function, or its end."""
 

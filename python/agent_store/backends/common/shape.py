@@ -39,8 +39,8 @@ def missing(name: Name, seq: int) -> ChainBroken:
 def left_out(wanted: int, written: int) -> BackendError:
     """Of entries that the database said nothing against, and did not keep."""
     return BackendError(
-        f"{written} of {wanted} entries were written: something on _agent_store_entries that is not of agent-store, as a "
-        "trigger, leaves entries out; verify names it"
+        f"{written} of {wanted} entries were written: something on _agent_store_entries that is not of agent-store, as "
+        "a trigger, leaves entries out; verify names it"
     )
 
 

@@ -237,8 +237,9 @@ class Wire:
             if result.status not in (OK, TUPLES):
                 raise self._refused(result, [])
 
-    def copy_in(self, statement: Statement, blocks: Iterable[bytes], *, commit: bool) -> None:
-        """Put blocks where `COPY … FROM STDIN` puts it; with `commit` the transaction ends in the same message.
+    def copy_in(self, statement: Statement, blocks: Iterable[bytes], *, commit: bool) -> int:
+        """Put blocks where `COPY … FROM STDIN` puts it; with `commit` the transaction ends in the same message. How
+        many rows the server has taken.
 
         The statements of a Trouble are then two: the COPY and the COMMIT. Not in pipeline mode.
         """
@@ -266,6 +267,7 @@ class Wire:
         for number, result in enumerate(results):
             if result.status != OK:
                 raise self._refused(result, [[] for _ in results[:number]])
+        return results[0].command_tuples or 0
 
     def copy_out(self, statement: Statement) -> "Iterator[list[bytes]]":
         """What `COPY … TO STDOUT` gives, some pieces at a time. Not in pipeline mode; read to its end, or closed."""
