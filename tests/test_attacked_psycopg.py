@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 
 import agent_store
 from agent_store import Store, WriterLog
-from agent_store.errors import BusyError, HeadMoved, TransactionConflict
+from agent_store.errors import BackendError, BusyError, HeadMoved, ReadOnlyStore, TransactionConflict
 from stores import Schema, a_schema
 
 IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
@@ -166,6 +166,55 @@ def test_what_a_failed_append_prepared_stays_so(schema: Schema) -> None:
             store.log("s", "w").append(b"1")
         backend: Any = store._binding.backend
         assert backend.pool.prepares
+
+
+def test_a_connection_set_to_read_only_writes_nothing(schema: Schema) -> None:
+    connection, store, log = lent(schema)
+    connection.execute("SET default_transaction_read_only = on")
+    for call in (lambda: log.append(b"1"), lambda: log.append_many([b"1"] * 20), store.generation("g").bump):
+        with pytest.raises(ReadOnlyStore):
+            call()
+        assert status(connection) == IDLE
+    assert payloads(schema) == [b"0"]
+
+
+def test_what_was_rolled_back_amid_a_reading_is_no_damage(schema: Schema) -> None:
+    connection, store, log = lent(schema, autocommit=False)
+    log.append_many([b"x"] * 300)
+    readings = [log.entries(), store.entries(), store.entries(writer="w"), log.entries(reverse=True)]
+    for reading in readings:
+        next(reading)
+    connection.rollback()
+    for reading in readings[:1] + readings[3:]:
+        with pytest.raises(TransactionConflict, match="rolled back"):
+            list(reading)
+    assert payloads(schema) == [b"0"]
+
+
+def test_an_encoding_that_lacks_a_character_is_named(schema: Schema) -> None:
+    connection, store, log = lent(schema)
+    connection.execute("SET client_encoding TO latin1")
+    for call in (lambda: store.log("日", "w").append(b"1"), lambda: list(store.entries(stream="日"))):
+        with pytest.raises(BackendError, match="client_encoding"):
+            call()
+    log.append(b"1")
+    assert payloads(schema) == [b"0", b"1"]
+
+
+def test_a_trigger_that_leaves_entries_out_is_told_of(schema: Schema) -> None:
+    _, _, log = lent(schema)
+    table = f"{schema.name}._agent_store_entries"
+    schema.run(
+        f"CREATE FUNCTION {schema.own}.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        f"CREATE TRIGGER nothing BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {schema.own}.nothing()"
+    )
+    with schema.open() as own:
+        for each in (log, own.log("s", "w")):
+            for count in (1, 3, 20):
+                with pytest.raises(BackendError, match=f"0 of {count} entries were written"):
+                    each.append_many([b"x"] * count)
+            with pytest.raises(BackendError, match="0 of 1 entries were written"):
+                each.append(b"x")
 
 
 class Interrupt:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent_store.errors import ChainBroken, MalformedRow, TransactionConflict
+from agent_store.errors import BackendError, ChainBroken, MalformedRow, TransactionConflict
 
 HASH = 32
 Name = tuple[str, str]  # stream, writer
@@ -34,6 +34,14 @@ def malformed(name: Name, seq: Any, detail: str) -> MalformedRow:
 def missing(name: Name, seq: int) -> ChainBroken:
     """Entry `seq` is not there, and a later one is."""
     return ChainBroken(*name, seq, f"entry {seq} is missing")
+
+
+def left_out(wanted: int, written: int) -> BackendError:
+    """Of entries that the database said nothing against, and did not keep."""
+    return BackendError(
+        f"{written} of {wanted} entries were written: something on _agent_store_entries that is not of agent-store, as "
+        "a trigger, leaves entries out; verify names it"
+    )
 
 
 def undone() -> TransactionConflict:

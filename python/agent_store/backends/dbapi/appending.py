@@ -1,7 +1,7 @@
 """Appending: the head is read under the write lock, the chain is extended from it in Rust, the rows go in."""
 
 from agent_store._core import Appended, Head, extend, extend_rows
-from agent_store.backends.common.shape import Name, is_hash, malformed
+from agent_store.backends.common.shape import Name, is_hash, left_out, malformed
 from agent_store.backends.dbapi.session import Session
 from agent_store.backends.dbapi.writing import Call
 from agent_store.errors import HeadMoved
@@ -28,10 +28,12 @@ def append(
         log = _add_log(session, name)
     rows = extend(newest + 1, log, seq, content_hash, payloads)
     if len(rows) == 1:
-        session.change("add_entry", *rows[0])
+        written = session.change("add_entry", *rows[0])
     else:
         call.several()
-        session.change_many("add_entry", rows)
+        written = session.change_many("add_entry", rows)
+    if written != len(rows):
+        raise left_out(len(rows), written)
     position, _, seq, last, _ = rows[-1]
     call.wrote([Head(*name, seq, last)])
     return Appended(len(rows), seq, rows[-2][3] if len(rows) > 1 else content_hash, last, position)
@@ -55,7 +57,8 @@ def append_rows(session: Session, call: Call, rows: list[tuple[str, str, bytes]]
     _check_room(next(iter(counts)), 0, newest, len(rows))
     extended = extend_rows(newest + 1, rows, heads)
     call.several()
-    session.change_many("add_entry", extended)
+    if (written := session.change_many("add_entry", extended)) != len(extended):
+        raise left_out(len(extended), written)
     call.wrote(Head(*name, seq, last) for name, (_, seq, last) in heads.items() if last is not None)
     return extended[-1][0]
 

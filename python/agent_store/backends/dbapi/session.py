@@ -72,10 +72,10 @@ class Session:
     def change(self, statement: str, *params: object) -> int:
         return self.run(self._statements[statement][0], params).rowcount
 
-    def change_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Once for each row."""
+    def change_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Once for each row; how many rows were changed in all."""
         given = rows if not is_adapting() else [unadapted(row) for row in rows]
-        sqlite3.Cursor(self.connection).executemany(self._statements[statement][0], given)
+        return sqlite3.Cursor(self.connection).executemany(self._statements[statement][0], given).rowcount
 
     def entries(self, ranges: Sequence[Range], *, reverse: bool) -> list[Row]:
         statement = "log_reverse" if reverse else "log_forward"

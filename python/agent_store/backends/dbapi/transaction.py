@@ -10,7 +10,10 @@ from agent_store.backends.dbapi import writing
 from agent_store.backends.dbapi.session import Session
 from agent_store.errors import TransactionConflict
 
-ENDED = "a statement or a full disk ended this transaction: nothing of it was kept; leave the block and repeat it"
+ENDED = (
+    "a COMMIT or ROLLBACK on the connection, a statement that failed or a full disk ended this transaction: what came "
+    "before a COMMIT is kept, and nothing else is; leave the block"
+)
 
 
 class _Open:

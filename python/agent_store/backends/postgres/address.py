@@ -17,6 +17,8 @@ class Address:
     schema: str
     shown: str
     secrets: tuple[str, ...] = field(repr=False)
+    unclear: bool = False
+    """True where a password seems to hold what must be encoded in a URL: then libpq's words may repeat it."""
 
     def without_secrets(self, text: str) -> str:
         """Words of the server's or of libpq's, which may repeat a part of the URL."""
@@ -44,7 +46,7 @@ def parse(url: str) -> Address:
             shown.append(part)
             continue
         kept.append(part)
-        if unquote(key) in _SECRETS and value:
+        if unquote(key).lower() in _SECRETS and value:
             secrets.append(value)
             shown.append(f"{key}=***")
         else:
@@ -53,12 +55,24 @@ def parse(url: str) -> Address:
         raise ValueError("the URL names two schemas: give schema= once")
     schema = checked(schemas[0]) if schemas else SCHEMA
     masked = f"{name}{':***' if colon else ''}@" if user else ""
+    conninfo = f"{scheme}://{user}{place}" + (f"?{'&'.join(kept)}" if kept else "")
+    unclear = "@" in place or (not user and "@" in query and _is_no_host(place))
+    if unclear:
+        # An @, / or ? of the password that was not encoded: what libpq takes for host or database may be a part of it.
+        masked, place, shown = f"{re.split('[:@/?]', rest)[0]}:***@", rest.rpartition("@")[2], []
     return Address(
-        conninfo=f"{scheme}://{user}{place}" + (f"?{'&'.join(kept)}" if kept else ""),
+        conninfo=conninfo,
         schema=schema,
         shown=f"{scheme}://{masked}{place}" + (f"?{'&'.join(shown)}" if shown else ""),
+        unclear=unclear,
         secrets=tuple({*secrets, *map(unquote, secrets)}),
     )
+
+
+def _is_no_host(place: str) -> bool:
+    """Where a port is to be, there is something else."""
+    _, colon, port = place.partition("/")[0].rpartition(":")
+    return bool(colon) and not port.isdigit() and not place.startswith("[")
 
 
 def checked(schema: object) -> str:

@@ -134,7 +134,7 @@ class Adopted(Database):
             if tx is not None:
                 tx.check()
             joins = wire.status == INTRANS
-            yield Reader(wire, self.statements, self.oid, may_forget=joins and tx is None, joins=joins, shared=True)
+            yield Reader(wire, self.statements, self.oid, may_forget=True, joins=joins, shared=True)
 
     def begin(self, within: Transaction | None = None) -> Transaction:
         """A savepoint in what is open; else a transaction, which is the caller's to commit where he does that."""

@@ -39,6 +39,8 @@ def params(address: Address) -> "ConnDict":
     try:
         return conninfo_to_dict(address.conninfo)
     except psycopg.Error as error:
+        if address.unclear:
+            raise BackendError(_unclear(address)) from None
         words = "" if address.secrets else f": {str(error).strip()}"
         raise BackendError(f"{address.shown} is no URL that libpq can read{words}") from None
 
@@ -59,7 +61,16 @@ def connect(address: Address, timeout: float) -> "psycopg.Connection[Any]":
         raise BackendError(_words(address, error)) from None
 
 
+def _unclear(address: Address) -> str:
+    return (
+        f"no connection to {address.shown}: in a URL an @, / or ? of a password is written %40, %2F, %3F, and here one "
+        "seems not to be"
+    )
+
+
 def _words(address: Address, error: psycopg.Error) -> str:
+    if address.unclear:
+        return _unclear(address)
     words = address.without_secrets(" ".join(str(error).split()))
     for signs, advice in _ADVICE:
         if all(sign in words for sign in signs) if signs[-1] == "does not exist" else any(s in words for s in signs):

@@ -97,15 +97,16 @@ class Turn:
         roll_back(self.wire)
         return self.wire.run(*calls)
 
-    def copy(self, statement: Statement, blocks: Iterable[bytes], *, last: bool) -> None:
-        """Entries by COPY; with `last` as `run` has it."""
+    def copy(self, statement: Statement, blocks: Iterable[bytes], *, last: bool) -> int:
+        """Entries by COPY, and how many the server has taken; with `last` as `run` has it."""
         commits = last and self._commits
         try:
-            self.wire.copy_in(statement, blocks, commit=commits)
+            written = self.wire.copy_in(statement, blocks, commit=commits)
         except Trouble as trouble:
             raise self._error(trouble, 1 if commits else None, None) from None
         if commits:
             self._begins = False
+        return written
 
     def _error(self, trouble: Trouble, commit_at: int | None, waited: float | None) -> Exception:
         if commit_at is not None and trouble.may_have_done(commit_at):

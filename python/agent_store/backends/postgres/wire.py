@@ -16,6 +16,7 @@ from agent_store.backends.postgres import exchange
 from agent_store.backends.postgres.exchange import OK, TUPLES
 from agent_store.backends.postgres.statements import Statement
 from agent_store.backends.postgres.values import Encoded, decode, encode
+from agent_store.errors import BackendError
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -96,10 +97,16 @@ class Wire:
     def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
         """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it."""
         codec = self.codec
-        encoded = [
-            (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
-            for statement, values in calls
-        ]
+        try:
+            encoded = [
+                (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
+                for statement, values in calls
+            ]
+        except UnicodeEncodeError as error:
+            raise BackendError(
+                f"the client_encoding of the connection, {self.connection.info.encoding}, has not all characters of a "
+                f"name: SET client_encoding TO 'UTF8' ({error})"
+            ) from None
         with self.connection.lock:
             if len(encoded) > 1 and not _PIPELINES:
                 answers: list[PGresult] = []
@@ -230,8 +237,9 @@ class Wire:
             if result.status not in (OK, TUPLES):
                 raise self._refused(result, [])
 
-    def copy_in(self, statement: Statement, blocks: Iterable[bytes], *, commit: bool) -> None:
-        """Put blocks where `COPY … FROM STDIN` puts it; with `commit` the transaction ends in the same message.
+    def copy_in(self, statement: Statement, blocks: Iterable[bytes], *, commit: bool) -> int:
+        """Put blocks where `COPY … FROM STDIN` puts it; with `commit` the transaction ends in the same message. How
+        many rows the server has taken.
 
         The statements of a Trouble are then two: the COPY and the COMMIT. Not in pipeline mode.
         """
@@ -259,6 +267,7 @@ class Wire:
         for number, result in enumerate(results):
             if result.status != OK:
                 raise self._refused(result, [[] for _ in results[:number]])
+        return results[0].command_tuples or 0
 
     def copy_out(self, statement: Statement) -> "Iterator[list[bytes]]":
         """What `COPY … TO STDOUT` gives, some pieces at a time. Not in pipeline mode; read to its end, or closed."""

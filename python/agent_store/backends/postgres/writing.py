@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from agent_store._core import Appended, copy_block, extend, extend_rows
+from agent_store.backends.common.shape import left_out
 from agent_store.backends.postgres.ledger import Hints, Name, Place
 from agent_store.backends.postgres.turn import Turn
 from agent_store.backends.postgres.wire import Call
@@ -117,10 +118,12 @@ def _write(turn: Turn, parts: Iterator[list[Row]], count: int, new: dict[Name, i
         calls.append(turn.call("add_logs", list(new.values()), streams, writers))
     if count <= FEW or turn.wire.in_pipeline:
         columns = [list(column) for column in zip(*chain.from_iterable(parts), strict=True)]
-        turn.run(*calls, turn.call("add_entries", *columns), last=True)
+        written = len(turn.run(*calls, turn.call("add_entries", *columns), last=True)[-1])
     else:
         turn.run(*calls)
-        turn.copy(turn.statements["copy_entries"], _blocks(parts), last=True)
+        written = turn.copy(turn.statements["copy_entries"], _blocks(parts), last=True)
+    if written != count:
+        raise left_out(count, written)
     turn.ledger.last_log += len(new)
 
 
