@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import psycopg
 import pytest
 
 import agent_store
@@ -246,3 +247,10 @@ def test_full_is_on_where_the_server_says_off(schema: Schema) -> None:
         options: Any = {"durability": durability}
         with agent_store.open(off, **options) as store, store.transaction():
             assert store.query("SHOW synchronous_commit") == [(level,)]
+
+
+def test_a_reading_statement_notifies(schema: Schema) -> None:
+    with psycopg.connect(schema.server, autocommit=True) as listening, agent_store.open(schema.url) as store:
+        listening.execute("LISTEN spoken")
+        assert store.query("SELECT pg_notify('spoken', 'word') IS NOT NULL") == [(True,)]
+        assert [told.payload for told in listening.notifies(timeout=5, stop_after=1)] == ["word"]

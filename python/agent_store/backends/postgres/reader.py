@@ -128,10 +128,16 @@ class Reader:
         else:
             self._before = [(BEGIN_QUERY, ())]  # First of all: after a statement it could not choose its isolation.
             self.run()
+        back = [(BACK, ()), (RELEASE, ())] if self._joins else []
         try:
             yield
-        finally:
-            roll_back(self.wire, *([(BACK, ()), (RELEASE, ())] if self._joins else []))
+        except BaseException:
+            roll_back(self.wire, *back)
+            raise
+        if self._joins:
+            roll_back(self.wire, *back)
+        else:
+            self.run((COMMIT, ()))  # There is what a reading statement does: it notifies.
 
     def copy(self, statement: Statement) -> Iterator[list[bytes]]:
         """The pieces that a COPY gives."""
