@@ -18,6 +18,18 @@ LIMIT = 10
 NAP = 0.05  # seconds; also how soon a connection that an interrupt made nobody's is counted out
 
 
+class _Own(Wire):
+    """Closed where an interrupt has made it nobody's; in a forked child it is the parent's."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", *, prepares: bool) -> None:
+        super().__init__(connection, prepares=prepares)
+        self._pid = os.getpid()
+
+    def __del__(self) -> None:
+        if getattr(self, "_pid", None) == os.getpid():
+            self.connection.close()
+
+
 class Pool:
     """To be asked in the process that made it only."""
 
@@ -60,7 +72,7 @@ class Pool:
                     raise BusyError(f"one of the {LIMIT} connections of this store, which other threads have", waited)
                 self._changed.wait(min(NAP, self._timeout - waited))
         try:
-            wire = Wire(connect(self._address, self._timeout), prepares=self.prepares)
+            wire = _Own(connect(self._address, self._timeout), prepares=self.prepares)
             self._lent.add(wire)
         finally:
             with self._changed:

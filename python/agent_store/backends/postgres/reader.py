@@ -126,7 +126,8 @@ class Reader:
         if self._joins:
             self.run((SAVE, ()), (READ_ONLY, ()))
         else:
-            self.run((BEGIN_QUERY, ()))
+            self._before = [(BEGIN_QUERY, ())]  # First of all: after a statement it could not choose its isolation.
+            self.run()
         try:
             yield
         finally:

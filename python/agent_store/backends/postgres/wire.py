@@ -73,6 +73,11 @@ class Wire:
         return pq.TransactionStatus(self.connection.pgconn.transaction_status)
 
     @property
+    def pipelines(self) -> bool:
+        """True where several statements of one `run` go in a pipeline of their own."""
+        return _PIPELINES and not self.in_pipeline
+
+    @property
     def in_pipeline(self) -> bool:
         """True where the caller has the connection in pipeline mode."""
         return self.connection.pgconn.pipeline_status != _OFF
