@@ -48,7 +48,17 @@ def standby_of(server: Server) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="agent-store-standby-", ignore_cleanup_errors=True) as made:
         Path(made).chmod(0o777)
         data, port = Path(made) / "data", free_port()
-        backup: list[str | Path] = [where / "pg_basebackup", "-d", server.url(), "-D", data, "-R", "-X", "stream", "--checkpoint=fast"]
+        backup: list[str | Path] = [
+            where / "pg_basebackup",
+            "-d",
+            server.url(),
+            "-D",
+            data,
+            "-R",
+            "-X",
+            "stream",
+            "--checkpoint=fast",
+        ]
         subprocess.run(backup, check=True, cwd=made, capture_output=True, timeout=PATIENCE, **as_nobody())
         settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
         settings.append("max_connections=200")  # as many as its primary has, or more
