@@ -42,6 +42,10 @@ DIFFERENCES = {
     "one command at a time": Difference(
         ("psycopg",), "A connection that is amid a COPY takes no other call: from inside `progress` it is refused."
     ),
+    "interrupts between two lines": Difference(
+        ("postgres", "psycopg"),
+        "While its error is held, what an interrupt between two lines of Python left behind is too; then it is gone.",
+    ),
     "no second opening": Difference(("memory",), "A store in memory is there as long as it is open, and once."),
     "of SQLite": Difference(
         ("postgres", "psycopg"),

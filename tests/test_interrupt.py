@@ -71,6 +71,7 @@ class Interrupt:
                 raise KeyboardInterrupt
 
 
+@pytest.mark.differs("interrupts between two lines")
 @pytest.mark.parametrize("write", WRITES)
 def test_an_interrupt_at_any_place(store: Store, write: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "ROWS", 4)

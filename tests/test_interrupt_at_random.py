@@ -42,7 +42,7 @@ def test_an_interrupt_at_random(place: Place, store: Store, write: str, monkeypa
     interrupted = 0
     try:
         with place.open() as other:
-            for _ in range(25):
+            for _ in range(10):
                 try:
                     signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, usual))
                     with suppress(OutcomeUnknown, BackendError):
