@@ -16,7 +16,6 @@ from agent_store.backends.postgres.wire import Call, Rows, Trouble, Wire
 from agent_store.errors import OutcomeUnknown, StoreError
 
 _NOT_PREPARED = {"26000", "42P05"}  # there is no such statement, or there is one already
-_READ_ONLY = "25006"
 LOCK = "the store's write lock, which another transaction has"
 
 
@@ -59,17 +58,13 @@ class Turn:
         after: list[Call] = [(COMMIT, ())] if ends else []
         if not (before or calls or after):
             return []
-        untold: list[Call] = []
         if alone and ends and self._begins and self.wire.pipelines and self._unprepared is not None:
             # What goes in one pipeline is one transaction to the server anyway.
-            untold, before, after = before[:1], before[1:], []
+            before, after = before[1:], []
         began = time.monotonic()
         try:
             rows = self._first([*before, *calls, *after]) if before else self.wire.run(*calls, *after)
         except Trouble as trouble:
-            if untold and trouble.state == _READ_ONLY:
-                self._before = untold + before  # which says otherwise than the session does
-                return self.run(*calls, last=last)
             commit_at = len(before) + len(calls) if ends else None
             waits_for_lock = bool(before) and trouble.done == len(before) - 1
             raise self._error(trouble, commit_at, time.monotonic() - began if waits_for_lock else None) from None
