@@ -110,12 +110,12 @@ class Own(Database):
         turn = Turn(wire, self.statements, self.oid, before=before, commits=True, unprepared=self.stop_preparing)
         try:
             turn.run()
+            inner = Turn(wire, self.statements, self.oid, ledger=turn.ledger)
+            return Transaction(wire, inner, turn, release=self.pool.give)
         except BaseException:
             turn.undo()
             self.pool.give(wire)
             raise
-        inner = Turn(wire, self.statements, self.oid, ledger=turn.ledger)
-        return Transaction(wire, inner, turn, release=self.pool.give)
 
     def commit(self, tx: Transaction) -> None:
         """OutcomeUnknown where the answer was lost."""
