@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use hashlink::LruCache;
 
 use crate::chain::Hash;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::findings::{Break, Findings, Kind};
-use crate::held::{Held, Waiting};
+use crate::held::{Answers, Held, Later, Waiting};
 use crate::judge::Judge;
-use crate::row::{Before, Lookup, Row, State};
+use crate::row::{Lookup, Row, State};
 
 /// Chain states kept, about 2 MB for each range that is looked through, however many logs there are.
 const STATES: usize = 1 << 14;
@@ -202,35 +202,15 @@ impl Checker {
     }
 }
 
-struct Later;
-
-impl Lookup for Later {
-    fn before(&self, _log: i64, _seq: i64) -> Result<Before> {
-        Ok(Before::Later)
-    }
-}
-
-struct Answers<'a>(&'a HashMap<(i64, i64), Option<State>>);
-
-impl Lookup for Answers<'_> {
-    fn before(&self, log: i64, seq: i64) -> Result<Before> {
-        match self.0.get(&(log, seq)) {
-            None => Ok(Before::Known(None)),
-            Some(Some(state)) => Ok(Before::Known(Some(*state))),
-            Some(None) => Err(Error::Corrupt(format!("what goes before entry {seq} of log {log} cannot be read"))),
-        }
-    }
-}
-
 fn hash(row: &Row<'_>) -> Option<Hash> {
     row.content_hash.and_then(|hash| Hash::try_from(hash).ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Before, Checker, Kind, Lookup, Result, Row};
+    use super::{Checker, Kind, Lookup, Result, Row};
     use crate::chain;
-    use crate::row::StoredPrev;
+    use crate::row::{Before, StoredPrev};
 
     struct Nothing;
     impl Lookup for Nothing {

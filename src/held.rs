@@ -1,9 +1,11 @@
 //! Rows whose predecessor is not known yet: kept until it is, and judged then.
 
+use std::collections::HashMap;
 use std::mem::size_of;
 use std::ops::Range;
 
-use crate::row::{Row, StoredPrev};
+use crate::error::{Error, Result};
+use crate::row::{Before, Lookup, Row, State, StoredPrev};
 
 /// Of a range that others go before, so many rows wait at most, and so many bytes of them.
 const OPEN_ROWS: usize = 1 << 14;
@@ -108,6 +110,28 @@ fn blobs<'a>(row: &Row<'a>) -> [Option<&'a [u8]>; 3] {
         StoredPrev::Column(column) => column,
     };
     [row.content_hash, row.payload, prev_hash]
+}
+
+/// Nobody can say yet: what goes before a row is asked for afterwards.
+pub struct Later;
+
+impl Lookup for Later {
+    fn before(&self, _log: i64, _seq: i64) -> Result<Before> {
+        Ok(Before::Later)
+    }
+}
+
+/// What was answered of the rows that waited; `None` is what could not be read.
+pub struct Answers<'a>(pub &'a HashMap<(i64, i64), Option<State>>);
+
+impl Lookup for Answers<'_> {
+    fn before(&self, log: i64, seq: i64) -> Result<Before> {
+        match self.0.get(&(log, seq)) {
+            None => Ok(Before::Known(None)),
+            Some(Some(state)) => Ok(Before::Known(Some(*state))),
+            Some(None) => Err(Error::Corrupt(format!("what goes before entry {seq} of log {log} cannot be read"))),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 """What the tests of copying, exporting and importing share."""
 
+import io
 from typing import Any
 
+import agent_store
 from agent_store import Entry, Store
 
 ROWS = [(f"s{number % 3}", f"w{number % 5}", b"%d" % number * (number % 7)) for number in range(1_200)]
@@ -25,3 +27,9 @@ def fill(store: Store, rows: Any = ROWS) -> Store:
 def forced(store: Store, *rows: tuple[str, str, bytes]) -> None:
     """Under names that the store's own calls refuse, and the crate may have written."""
     store._binding.backend.append_rows(list(rows))
+
+
+def exported(store: Store) -> bytes:
+    file = io.BytesIO()
+    agent_store.export(store, file)
+    return file.getvalue()

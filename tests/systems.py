@@ -72,7 +72,7 @@ ONLY_UNIX = re.compile(
     r"|^import (?:fcntl|pty|resource|termios|pwd)|\"sh\"",
     re.MULTILINE,
 )
-ON_ALL = {"cli_append", "postgres_server", "systems"}
+ON_ALL = {"cli_append", "postgres_keeper", "postgres_server", "systems"}
 """Names what some systems lack, and does without it there."""
 
 

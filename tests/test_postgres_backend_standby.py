@@ -17,7 +17,8 @@ import pytest
 import agent_store
 from agent_store import Store
 from agent_store.errors import ReadOnlyStore
-from postgres_server import NOBODY, PATIENCE, Server, free_port, programs
+from postgres_keeper import NOBODY, PATIENCE
+from postgres_server import Server, free_port, programs
 
 KEEPER = """
 import json, signal, subprocess, sys

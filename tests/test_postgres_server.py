@@ -11,7 +11,8 @@ import psutil
 import psycopg
 import pytest
 
-from postgres_server import PATIENCE, Server, url_of
+from postgres_keeper import PATIENCE
+from postgres_server import Server, url_of
 from proxy import PLAIN, Proxy
 
 HOLDER = """

@@ -38,6 +38,17 @@ def test_what_is_not_known_is_found_by_what_it_uses(tmp_path: Path) -> None:
 
 
 def test_the_contract_is_tested_everywhere() -> None:
-    for name in ("contract", "bulk", "transaction", "generation", "input", "values", "tamper", "model"):
+    for name in (
+        "contract",
+        "loops",
+        "bulk",
+        "transaction",
+        "own_sql",
+        "generation",
+        "input",
+        "values",
+        "tamper",
+        "model",
+    ):
         assert why_not(HERE / f"test_{name}.py", "darwin") is None
         assert why_not(HERE / f"test_{name}.py", "win32") is None

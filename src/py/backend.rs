@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
@@ -12,7 +11,7 @@ use super::head::{Appended, Head};
 use super::pages::{Pages, entries};
 use super::{hash, values};
 use crate::os::fork;
-use crate::sqlite::{self, Change, Expected, Reading, Select, Settings, Store};
+use crate::sqlite::{self, Expected, Reading, Select, Settings, Store};
 
 /// A store on an SQLite file, or in memory.
 #[pyclass(frozen, module = "agent_store._core")]
@@ -232,16 +231,7 @@ impl Sqlite {
         n: i64,
         tx: Option<&Bound<'_, Transaction>>,
     ) -> PyResult<i64> {
-        let change = match how {
-            "current" => None,
-            "bump" => Some(Change::Bump),
-            "set" => Some(Change::Set(n)),
-            "advance" => Some(Change::Advance(n)),
-            "reserve" => Some(Change::Reserve(n)),
-            other => {
-                return Err(PyValueError::new_err(format!("a generation has no way {other:?}")));
-            }
-        };
+        let change = values::change(how, n)?;
         let tx = of(tx);
         detached(py, |check| match change {
             None => self.store.generation(key, tx, check),

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
 use rusqlite::types::Value;
 
-use crate::sqlite::{Durability, Info, Params};
+use crate::sqlite::{Change, Durability, Info, Params};
 
 fn value(given: &Bound<'_, PyAny>) -> PyResult<Value> {
     Ok(if given.is_none() {
@@ -88,6 +88,18 @@ pub fn info<'py>(py: Python<'py>, kind: &str, info: Info) -> PyResult<Bound<'py,
     dict.set_item("read_only", info.read_only)?;
     dict.set_item("locks", info.locks)?;
     Ok(dict)
+}
+
+/// What is to become of a generation; `None`: nothing.
+pub fn change(how: &str, n: i64) -> PyResult<Option<Change>> {
+    Ok(match how {
+        "current" => None,
+        "bump" => Some(Change::Bump),
+        "set" => Some(Change::Set(n)),
+        "advance" => Some(Change::Advance(n)),
+        "reserve" => Some(Change::Reserve(n)),
+        other => return Err(PyValueError::new_err(format!("a generation has no way {other:?}"))),
+    })
 }
 
 pub fn durability(name: &str) -> PyResult<Durability> {

@@ -1,6 +1,6 @@
 """What the server says, in the errors of the package: what happened, and what to do."""
 
-from agent_store.backends.postgres.wire import Trouble
+from agent_store.backends.postgres.trouble import Trouble
 from agent_store.errors import (
     BackendError,
     BusyError,

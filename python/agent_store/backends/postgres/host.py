@@ -8,7 +8,8 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from agent_store.backends.postgres import failures
-from agent_store.backends.postgres.wire import Trouble, Wire
+from agent_store.backends.postgres.trouble import Trouble
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import BackendError, BusyError, StoreError, StoreReplaced
 
 Params = Sequence[Any] | Mapping[str, Any]

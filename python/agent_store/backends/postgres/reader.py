@@ -7,8 +7,10 @@ from typing import Any
 from agent_store.backends.common.session import Before, Range, Row
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statement, Statements
+from agent_store.backends.postgres.trouble import Trouble
 from agent_store.backends.postgres.turn import roll_back
-from agent_store.backends.postgres.wire import Call, Rows, Trouble, Wire
+from agent_store.backends.postgres.values import Rows
+from agent_store.backends.postgres.wire import Call, Wire
 from agent_store.errors import TransactionConflict
 
 HASH = 32

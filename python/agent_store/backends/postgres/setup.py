@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.statements import BEGIN, COMMIT, Statement, Statements, quoted
+from agent_store.backends.postgres.trouble import Trouble
 from agent_store.backends.postgres.turn import roll_back
-from agent_store.backends.postgres.wire import Trouble, Wire
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import BackendError, StoreError, UnsupportedFormat
 
 FORMAT = "agent-store format "

@@ -12,7 +12,9 @@ from psycopg.pq import TransactionStatus
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.ledger import Ledger
 from agent_store.backends.postgres.statements import COMMIT, ROLLBACK, Statement, Statements
-from agent_store.backends.postgres.wire import Call, Rows, Trouble, Wire
+from agent_store.backends.postgres.trouble import Trouble
+from agent_store.backends.postgres.values import Rows
+from agent_store.backends.postgres.wire import Call, Wire
 from agent_store.errors import OutcomeUnknown, StoreError
 
 _NOT_PREPARED = {"26000", "42P05"}  # there is no such statement, or there is one already

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
+Rows = list[tuple[Any, ...]]
+
 BOOL, BYTEA, CHAR, NAME, INT8, INT2, INT4, TEXT, OID = 16, 17, 18, 19, 20, 21, 23, 25, 26
 _TEXTS = {TEXT, NAME}
 ARRAY_OF = {BYTEA: 1001, TEXT: 1009, INT8: 1016}
