@@ -21,20 +21,15 @@ $guard$;
 
 CREATE FUNCTION {schema}._agent_store_follow() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $guard$
-DECLARE
-    first bigint;
-    last bigint;
-    entries bigint;
-    before bigint;
 BEGIN
-    SELECT min(added.position), max(added.position), count(*) INTO first, last, entries FROM added;
-    IF entries = 0 THEN
-        RETURN NULL;
-    END IF;
     -- The table is looked up where the trigger is: the schema may have been renamed.
     PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', TG_TABLE_SCHEMA), true);
-    SELECT max(position) INTO before FROM _agent_store_entries WHERE position < first;
-    IF first <> coalesce(before, 0) + 1 OR last - first + 1 <> entries THEN
+    IF (
+        SELECT max(added.position) - min(added.position) + 1 <> count(*) OR min(added.position) <> 1 AND NOT EXISTS (
+            SELECT 1 FROM _agent_store_entries AS before WHERE before.position = min(added.position) - 1
+        )
+        FROM added
+    ) THEN
         RAISE EXCEPTION 'agent-store: positions follow on, each one more than the greatest'
             USING ERRCODE = 'restrict_violation';
     END IF;

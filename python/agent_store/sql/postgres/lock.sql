@@ -1,16 +1,12 @@
 SELECT
     pg_catalog.set_config('lock_timeout', %s, true),
-    pg_catalog.set_config(
-        'synchronous_commit',
-        CASE
-            WHEN %s THEN 'off'
-            WHEN pg_catalog.current_setting('synchronous_commit') = 'off' THEN 'on'
-            ELSE pg_catalog.current_setting('synchronous_commit')
-        END,
-        true
-    ),
-    pg_catalog.set_config(
-        'enable_seqscan', CASE WHEN %s THEN 'off' ELSE pg_catalog.current_setting('enable_seqscan') END, true
-    ),
+    CASE
+        WHEN %s <> (pg_catalog.current_setting('synchronous_commit') = 'off') THEN pg_catalog.set_config(
+            'synchronous_commit',
+            CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE 'off' END,
+            true
+        )
+    END,
+    CASE WHEN %s THEN pg_catalog.set_config('enable_seqscan', 'off', true) END,
     pg_catalog.pg_advisory_xact_lock(1634165619, ({entries}::oid::bigint - 2147483648)::int),
     {entries}::oid
