@@ -150,10 +150,10 @@ class StoreClosed(StoreError):
 
 
 class ForkedStore(StoreError):
-    """The store was opened in the parent process: the child is to open the file anew (docs/safety.md: where it may)."""
+    """The store was opened in the parent process: the child is to open it anew (docs/safety.md: where it may)."""
 
     def __str__(self) -> str:
-        return "the store was opened before this process was forked: open the file anew in this one"
+        return "the store was opened before this process was forked: open it anew in this one"
 
 
 class UnsupportedFormat(StoreError):
