@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from agent_store._core import Entry, Head, TransactionBlock, draw_rows
+from agent_store._core import Entry, Head, TransactionBlock, check_name, draw_rows
 from agent_store.backends import dbapi, sqlite
 from agent_store.bulk import append_all
 from agent_store.generation import LARGEST, Generation
@@ -108,6 +108,13 @@ def binding_of(what: str, store: object) -> Binding:
     return store._binding  # noqa: SLF001 - of its own module
 
 
+def _check_names(stream: str | None, writer: str | None) -> None:
+    """What can be looked for: any str that UTF-8 can hold."""
+    for what, name in (("stream", stream), ("writer", writer)):
+        if name is not None:
+            check_name(what, name)
+
+
 def _is_psycopg(target: object) -> bool:
     psycopg = sys.modules.get("psycopg")  # who has such a connection has imported it
     return psycopg is not None and isinstance(target, psycopg.Connection)
@@ -161,6 +168,7 @@ class Store:
 
         Ends where the store ended at the first `next()`. With `stream` or `writer` only theirs.
         """
+        _check_names(stream, writer)
         if after < 0:
             raise ValueError(f"after must be a position, 0 or more, not {after}")
         pages = self._binding.backend.pages(stream, writer, after=min(after, LARGEST), reverse=reverse)
@@ -168,6 +176,7 @@ class Store:
 
     def heads(self, stream: str | None = None) -> list[Head]:
         """The newest entry of every log, or of those of one stream, by stream and writer."""
+        _check_names(stream, None)
         return self._binding.backend.heads(stream, self._binding.reading())
 
     def position(self) -> int:
