@@ -170,7 +170,7 @@ def test_errors_keep_their_facts_in_a_pickle(error: errors.StoreError) -> None:
 
 def test_every_error_is_a_store_error() -> None:
     found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
-    assert len(found) == 16
+    assert len(found) == 18
     assert all(issubclass(error, errors.StoreError) for error in found)
 
 
