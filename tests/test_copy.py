@@ -197,7 +197,7 @@ def test_an_exception_in_progress_ends_it_and_it_can_go_on(
         if done > 600:
             raise ZeroDivisionError
 
-    monkeypatch.setattr("agent_store.moving.told.EVERY", 0)
+    monkeypatch.setattr("agent_store.ticker.EVERY", 0)
     with pytest.raises(ZeroDivisionError):
         agent_store.copy(source, store, progress=stop)
     assert store.position() == 512

@@ -99,7 +99,7 @@ def server(postgres: str) -> Iterator[Schema]:
 def test_a_server_that_lets_go_amid_a_copy(source: Store, server: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same stores go on where it ended."""
     monkeypatch.setattr(arrival, "ENTRIES", 512)
-    monkeypatch.setattr("agent_store.moving.told.EVERY", 0)
+    monkeypatch.setattr("agent_store.ticker.EVERY", 0)
     cut: list[Any] = []
 
     def let_go(done: int, _: int) -> None:

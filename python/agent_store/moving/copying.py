@@ -12,7 +12,7 @@ from agent_store.verdict import Verdict
 
 if TYPE_CHECKING:
     from agent_store._core import Entry
-    from agent_store.moving.told import Progress
+    from agent_store.ticker import Progress
 
 
 def copy(source: Store, target: Store, *, progress: "Progress | None" = None) -> Verdict:

@@ -11,7 +11,7 @@ from agent_store.moving.told import Told
 from agent_store.store import Store, binding_of
 
 if TYPE_CHECKING:
-    from agent_store.moving.told import Progress
+    from agent_store.ticker import Progress
 
 
 class Writable(Protocol):

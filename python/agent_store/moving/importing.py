@@ -14,7 +14,7 @@ from agent_store.verdict import Verdict
 if TYPE_CHECKING:
     from agent_store._core import Entry
     from agent_store.moving.reader import Readable
-    from agent_store.moving.told import Progress
+    from agent_store.ticker import Progress
     from agent_store.transaction import Binding
 
 From: TypeAlias = "str | os.PathLike[str] | Readable"

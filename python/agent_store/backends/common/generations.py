@@ -1,6 +1,6 @@
 """Named counters: every change reads and writes under one write lock, and only ever upwards."""
 
-from agent_store.backends.common.session import Session
+from agent_store.backends.common.session import Session, WritingSession
 from agent_store.errors import MalformedRow, NonMonotonicGeneration
 
 LARGEST = 2**63 - 1
@@ -18,7 +18,7 @@ def current(session: Session, key: str) -> int:
     return value
 
 
-def change(session: Session, key: str, how: str, n: int) -> int:
+def change(session: WritingSession, key: str, how: str, n: int) -> int:
     """The value after it; the caller has the write lock."""
     value = current(session, key)
     after = following(key, value, how, n)

@@ -33,9 +33,6 @@ class Session(Protocol):
         none after payloads of PAGE_BYTES in all.
         """
 
-    def change(self, statement: str, *params: object) -> int:
-        """Run what gives no rows; how many it changed."""
-
     def entries(self, ranges: Sequence[Range], *, reverse: bool) -> list[Row]:
         """What is there of these ranges, one range after the other, each by seq (reversed: downwards); none after
         payloads of PAGE_BYTES in all.
@@ -55,3 +52,10 @@ class Session(Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Where several statements must see one state."""
+
+
+class WritingSession(Session, Protocol):
+    """One that a counter can be moved with; the caller has the write lock."""
+
+    def change(self, statement: str, *params: object) -> int:
+        """Run what gives no rows; how many it changed."""

@@ -6,7 +6,6 @@ open on the connection, and `progress` may call the store.
 
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from time import monotonic
 from typing import Protocol
 
 from agent_store._core import Checker, Findings, Head
@@ -14,14 +13,13 @@ from agent_store.backends.common.heads import Listed
 from agent_store.backends.common.session import Before
 from agent_store.backends.common.shape import is_hash
 from agent_store.errors import BackendError, ChainBroken, CorruptDatabase, MalformedRow
+from agent_store.ticker import Progress, Ticker
 
-Progress = Callable[[int, int], object]
 Feeding = Generator[tuple[int, bool], None, None]
 """Yields how many rows are done (of a whole store: the position reached), and whether `before` can be asked now."""
 
 HELD = 4 << 20  # bytes of rows that wait for an answer before it is asked for
 ASKED = 2_048  # look-ups between two of these
-INTERVAL = 0.05  # seconds between two calls of `progress`
 
 
 class Source(Protocol):
@@ -58,24 +56,6 @@ class Source(Protocol):
         """As Session.names."""
 
 
-class _Ticker:
-    """Calls `progress` about 20 times a second."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._next = monotonic() + INTERVAL
-
-    def tell(self, done: int) -> None:
-        if self._progress is not None and monotonic() >= self._next:
-            self._progress(min(done, self._total), self._total)
-            self._next = monotonic() + INTERVAL
-
-    def end(self) -> None:
-        if self._progress is not None:
-            self._progress(self._total, self._total)
-
-
 def whole(source: Source, progress: Progress | None) -> Findings:
     """The whole store, as of its newest position now."""
     checker = Checker(1)
@@ -94,7 +74,7 @@ def whole(source: Source, progress: Progress | None) -> Findings:
 
 def _tables(source: Source, checker: Checker, progress: Progress | None) -> int:
     upto = source.bounds(checker)
-    ticker = _Ticker(progress, upto)
+    ticker = Ticker(progress, upto)
     _feed(source, checker, source.whole(checker, upto), ticker)
     checker.finish(upto)
     _feed(source, checker, source.below_one(checker), ticker, done=upto)
@@ -115,7 +95,7 @@ def _run(steps: Generator[None, None, int], between: Callable[[], None]) -> int:
         between()
 
 
-def _feed(source: Source, checker: Checker, feeding: Feeding, ticker: _Ticker, *, done: int = 0) -> None:
+def _feed(source: Source, checker: Checker, feeding: Feeding, ticker: Ticker, *, done: int = 0) -> None:
     for reached, may_ask in feeding:
         done = max(done, reached)
         if may_ask and checker.held > HELD:
@@ -166,7 +146,7 @@ def one_log(
     found = source.head(stream, writer)
     for head, role in ((since, "since"), (contains, "contains")):
         if head is not None:
-            _check_in_place(source, found and found[0], head, role)
+            check_in_place(found and source.hash_at(found[0], head.seq), head, role)
     if found is None:
         return checker.findings(0, {})
     log, _, _, last, content_hash, position = found
@@ -175,7 +155,7 @@ def one_log(
         return checker.findings(0, {log: (stream, writer)})
     first = 1 if since is None else since.seq + 1
     rows = max(last - first + 1, 0)
-    ticker = _Ticker(progress, rows)
+    ticker = Ticker(progress, rows)
     if since is None:
         _feed(source, checker, source.of_log(checker, log, -(2**63), 0), ticker)
     strangers = checker.entries
@@ -190,8 +170,8 @@ def one_log(
     return checker.findings(1, {log: (stream, writer)}, newest)
 
 
-def _check_in_place(source: Source, log: int | None, head: Head, role: str) -> None:
-    found = None if log is None else source.hash_at(log, head.seq)
+def check_in_place(found: bytes | None, head: Head, role: str) -> None:
+    """ChainBroken unless the hash of entry `head.seq`, None where there is none, is that of `head`."""
     if found == head.content_hash:
         return
     why = "the log has no such entry" if found is None else "another entry stands there"

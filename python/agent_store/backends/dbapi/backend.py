@@ -15,9 +15,9 @@ from agent_store.backends.dbapi.session import Session
 from agent_store.backends.dbapi.source import Source
 from agent_store.backends.dbapi.transaction import Transaction
 from agent_store.errors import BackendError, ForkedStore, StoreClosed
+from agent_store.ticker import Progress
 
 Result = TypeVar("Result")
-Progress = Callable[[int, int], object]
 Params = Sequence[Any] | Mapping[str, Any]
 
 

@@ -3,7 +3,7 @@
 import abc
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent_store._core import Appended, Entry, Findings, Head
@@ -23,8 +23,8 @@ from agent_store.errors import (
     StoreError,
     TransactionConflict,
 )
+from agent_store.ticker import Progress
 
-Progress = Callable[[int, int], object]
 Params = Sequence[Any] | Mapping[str, Any]
 
 

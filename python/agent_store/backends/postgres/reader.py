@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agent_store.backends.common.session import Before, Range, Row
+from agent_store.backends.common.shape import is_hash
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statement, Statements
 from agent_store.backends.postgres.trouble import Trouble
@@ -13,7 +14,6 @@ from agent_store.backends.postgres.values import Rows
 from agent_store.backends.postgres.wire import Call, Wire
 from agent_store.errors import TransactionConflict
 
-HASH = 32
 SAVE = Statement("SAVEPOINT _agent_store_query")
 READ_ONLY = Statement("SET LOCAL transaction_read_only = on")
 BACK = Statement("ROLLBACK TO SAVEPOINT _agent_store_query")
@@ -64,10 +64,6 @@ class Reader:
             return []
         return self.run((self._statements[statement], params))[0]
 
-    def change(self, statement: str, *params: object) -> int:
-        """Not here: what is written goes by a Turn."""
-        raise NotImplementedError(f"{statement} with {params}")
-
     def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
         """The first rows, bounded by the server."""
         return self.fetch(statement, *params, limit)
@@ -85,7 +81,7 @@ class Reader:
             return []
         logs, seqs = (list(column) for column in zip(*places, strict=True))
         return [
-            (log, seq, found, content_hash if len(content_hash or b"") == HASH else None, position)
+            (log, seq, found, content_hash if is_hash(content_hash) else None, position)
             for log, seq, found, content_hash, position in self.fetch("before", logs, seqs)
         ]
 

@@ -1,34 +1,32 @@
 """Verification: what the server gives by COPY goes through the one checker, in one snapshot and flat memory."""
 
 import contextlib
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent_store._core import Checker, Findings, Head
+from agent_store.backends.common.shape import is_hash
+from agent_store.backends.common.verifying import check_in_place
 from agent_store.backends.postgres import catalog
 from agent_store.backends.postgres.reader import Reader
 from agent_store.backends.postgres.statements import Statement, Statements
-from agent_store.errors import BackendError, ChainBroken, CorruptDatabase, StoreError
-
-Progress = Callable[[int, int], object] | None
+from agent_store.errors import BackendError, CorruptDatabase, StoreError
+from agent_store.ticker import Progress, Ticker
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 MOST = 200_000  # rows of one COPY
 LEAST = 512  # and of the first, as nothing is known of them yet
 HELD = 16 << 20  # bytes of rows that wait for an answer, before it is asked for
 ASKED = 4_096  # entries looked up by one statement
-EVERY = 0.05  # seconds between two calls of progress
 
 
-def whole(reader: Reader, statements: Statements, progress: Progress) -> Findings:
+def whole(reader: Reader, statements: Statements, progress: Progress | None) -> Findings:
     """Of everything, as of the newest position when it begins."""
     checker = Checker(1)
     with reader.snapshot():
         altered = catalog.compare(reader, checker)
         try:
             last, logs, newest_log = reader.fetch("extent")[0]
-            _Feed(reader, statements, checker, _Told(progress, last)).positions(last)
+            _Feed(reader, statements, checker, Ticker(progress, last)).positions(last)
             checker.finish(last)
             _beside(reader, checker, newest_log)
         except (BackendError, CorruptDatabase) as error:
@@ -69,7 +67,7 @@ def log(
     name: tuple[str, str],
     since: Head | None,
     contains: Head | None,
-    progress: Progress,
+    progress: Progress | None,
 ) -> Findings:
     """Of one log, up to its present head; nothing up to `since` but its own hash."""
     checker = Checker(None)
@@ -78,7 +76,8 @@ def log(
         log_id, _, _, seq, content_hash, _ = rows[0] if rows else (None,) * 6
         for head, role in ((since, "since"), (contains, "contains")):
             if head is not None:
-                _check_in_place(reader, log_id, head, role)
+                there = [] if log_id is None else reader.fetch("pages_of_log", log_id, head.seq, head.seq)
+                check_in_place(there[0][3] if there else None, head, role)
         if log_id is None:
             return checker.findings(0, {})
         if seq is None:
@@ -86,33 +85,9 @@ def log(
             return checker.findings(0, {log_id: name})
         first = LOWEST if since is None else since.seq + 1
         if first <= seq:
-            _Feed(reader, statements, checker, _Told(progress, seq - max(first, 1) + 1)).seqs(log_id, first, seq)
-    head_now = (seq, content_hash) if len(content_hash or b"") == 32 else None
+            _Feed(reader, statements, checker, Ticker(progress, seq - max(first, 1) + 1)).seqs(log_id, first, seq)
+    head_now = (seq, content_hash) if is_hash(content_hash) else None
     return checker.findings(1, {log_id: name}, head_now)
-
-
-def _check_in_place(reader: Reader, log_id: int | None, head: Head, role: str) -> None:
-    found = [] if log_id is None else reader.fetch("pages_of_log", log_id, head.seq, head.seq)
-    if found and found[0][3] == head.content_hash:
-        return
-    what = "another entry stands there" if found else "the log has no such entry"
-    raise ChainBroken(head.stream, head.writer, head.seq, f"the head given as {role} is not in the log: {what}")
-
-
-@dataclass
-class _Told:
-    progress: Progress
-    total: int
-    last: float = 0.0
-
-    def done(self, count: int) -> None:
-        if self.progress is not None and time.monotonic() - self.last >= EVERY:
-            self.progress(min(count, self.total), self.total)
-            self.last = time.monotonic()
-
-    def end(self) -> None:
-        if self.progress is not None:
-            self.progress(self.total, self.total)
 
 
 @dataclass
@@ -120,7 +95,7 @@ class _Feed:
     reader: Reader
     statements: Statements
     checker: Checker
-    told: _Told
+    ticker: Ticker
 
     def positions(self, last: int) -> None:
         """All up to `last`, also what stands below 1."""
@@ -151,14 +126,14 @@ class _Feed:
                 self.checker.unreadable(reached, upto, str(error))
                 self.reader.begin_anew()
             self._answer()
-            self.told.done(self.checker.entries)
+            self.ticker.tell(self.checker.entries)
             if upto >= last:
                 break
             first = upto + 1
             if self.checker.entries == fed:
                 first = max(first, self._next(what, params, first) or last)
             upto = min(first + rows - 1, last)
-        self.told.end()
+        self.ticker.end()
 
     def _next(self, what: str, params: tuple[int, ...], first: int) -> int | None:
         """Over a gap, which may be as wide as a number is large."""
@@ -174,7 +149,7 @@ class _Feed:
             for pieces in self.reader.copy(statement):
                 self.checker.copy(pieces)
                 if not self.reader.shared:
-                    self.told.done(self.checker.entries)
+                    self.ticker.tell(self.checker.entries)
             small = self.checker.held < HELD // 4
         except BaseException:
             with contextlib.suppress(StoreError):

@@ -189,9 +189,7 @@ class Wire:
             self.connection.wait(exchange.clear(pgconn))
 
     def script(self, text: str) -> None:
-        """Run statements without parameters, all at once; what they give is not looked at."""
-        if self.in_pipeline:
-            raise NotImplementedError
+        """Run statements without parameters, all at once; what they give is not looked at. Not in pipeline mode."""
         pgconn = self.connection.pgconn
         self.round_trips += 1
         results: list[PGresult] = []
