@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,3 +107,10 @@ def test_each_statement_is_a_file_and_each_file_is_used() -> None:
         file.read_text() for folder in ("common", "dbapi") for file in (PYTHON / "backends" / folder).glob("*.py")
     )
     assert there - named <= set(re.findall(r'"(\w+)"', python))
+
+
+def test_importing_the_package_imports_no_driver() -> None:
+    """Most of the time of a short program that opens a file would go into what it does not use."""
+    code = "import sys, agent_store; print(*sorted({'sqlite3', 'psycopg', 'hashlib', 'json'} & sys.modules.keys()))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "\n"

@@ -1,7 +1,6 @@
 """The store: what `open` returns."""
 
 import os
-import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from agent_store._core import Entry, Head, TransactionBlock, check_name, draw_rows
-from agent_store.backends import dbapi, sqlite
+from agent_store.backends import sqlite
 from agent_store.bulk import append_all
 from agent_store.generation import LARGEST, Generation
 from agent_store.log import WriterLog
@@ -18,6 +17,8 @@ from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 
 if TYPE_CHECKING:
+    import sqlite3
+
     import psycopg
 
     from agent_store.backends.backend import Backend
@@ -41,9 +42,9 @@ def kind_of(target: object) -> str:
     """Which backend a target is of."""
     if isinstance(target, str) and target.startswith(("postgresql://", "postgres://")):
         return "postgres"
-    if isinstance(target, str | os.PathLike | sqlite3.Connection):
+    if isinstance(target, str | os.PathLike) or _is_connection(target, "sqlite3"):
         return "sqlite"
-    if _is_psycopg(target):
+    if _is_connection(target, "psycopg"):
         return "postgres"
     kind = type(target)
     hint = ""
@@ -87,11 +88,7 @@ def open(
         for name, value in (("durability", durability), ("read_only", read_only), ("timeout", timeout)):
             if value is not None:
                 raise ValueError(f"{name}= is for a store opened by a path or URL: {INSTEAD[name]}")
-        if isinstance(target, sqlite3.Connection):
-            return Store(dbapi.open(target), repr(target))
-        from agent_store.backends import postgres  # psycopg takes a while to import
-
-        return Store(postgres.adopt(target, schema), repr(target))
+        return Store(_on_connection(kind, target, schema), repr(target))
     seconds = 5.0 if timeout is None else timeout
     if kind == "postgres":
         from agent_store.backends import postgres
@@ -99,6 +96,17 @@ def open(
         opened = postgres.open(os.fspath(target), durability or "full", bool(read_only), seconds)
         return Store(opened, opened.shown)
     return Store(sqlite.open(target, durability or "full", bool(read_only), seconds, progress), os.fspath(target))
+
+
+def _on_connection(kind: str, connection: Any, schema: str | None) -> "Backend[Any, Any]":
+    # Each takes as long to import as all the rest.
+    if kind == "sqlite":
+        from agent_store.backends import dbapi
+
+        return dbapi.open(connection)
+    from agent_store.backends import postgres
+
+    return postgres.adopt(connection, schema)
 
 
 def binding_of(what: str, store: object) -> Binding:
@@ -115,9 +123,9 @@ def _check_names(stream: str | None, writer: str | None) -> None:
             check_name(what, name)
 
 
-def _is_psycopg(target: object) -> bool:
-    psycopg = sys.modules.get("psycopg")  # who has such a connection has imported it
-    return psycopg is not None and isinstance(target, psycopg.Connection)
+def _is_connection(target: object, module: str) -> bool:
+    loaded = sys.modules.get(module)  # who has such a connection has imported it
+    return loaded is not None and isinstance(target, loaded.Connection)
 
 
 class Store:

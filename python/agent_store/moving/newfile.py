@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +25,7 @@ def new_file(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
         return
     _look(path)
-    unfinished = path.with_name(f"{path.name}-unfinished-{secrets.token_hex(8)}")
+    unfinished = path.with_name(f"{path.name}-unfinished-{os.urandom(8).hex()}")
     try:
         with unfinished.open("xb") as file:
             yield file
