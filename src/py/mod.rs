@@ -27,6 +27,7 @@ pub use input::{as_payload, check_name, check_statement, check_writable, draw_pa
 pub use options::_options;
 pub use pages::Pages;
 pub use rows::{copy_block, extend, extend_rows};
+pub use values::check_options;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

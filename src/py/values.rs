@@ -115,3 +115,11 @@ pub fn timeout(seconds: f64) -> PyResult<Duration> {
         PyValueError::new_err(format!("timeout must be a finite number of seconds, 0 or more, not {seconds}"))
     })
 }
+
+/// TypeError or ValueError for what a store of any kind is not to be opened with.
+#[pyfunction]
+pub fn check_options(durability: &str, timeout: f64) -> PyResult<()> {
+    self::durability(durability)?;
+    self::timeout(timeout)?;
+    Ok(())
+}
