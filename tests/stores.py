@@ -133,6 +133,11 @@ class Schema(Place):
         self.connections.append(connection)
         return connection
 
+    def lent(self, **options: Any) -> tuple[psycopg.Connection[Any], Store]:
+        """A connection of a caller's, and the store on it."""
+        connection = self.connect(**options)
+        return connection, agent_store.open(connection, schema=self.name)
+
     def run(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """As the superuser, on a connection that nobody else has."""
         with psycopg.connect(self.admin, autocommit=True) as connection:

@@ -29,7 +29,6 @@ IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, Tran
 @pytest.fixture
 def schema(postgres: str) -> Iterator[Schema]:
     with a_schema("psycopg", postgres) as place:
-        assert isinstance(place, Schema)
         agent_store.open(place.connect(), schema=place.name)
         yield place
 
@@ -38,11 +37,6 @@ def schema(postgres: str) -> Iterator[Schema]:
 def other(schema: Schema) -> Store:
     """Of somebody else, on the same tables."""
     return agent_store.open(schema.connect(), schema=schema.name)
-
-
-def lent(schema: Schema, **options: Any) -> tuple[psycopg.Connection[Any], Store]:
-    connection = schema.connect(**options)
-    return connection, agent_store.open(connection, schema=schema.name)
 
 
 def status(connection: psycopg.Connection[Any]) -> TransactionStatus:
@@ -58,7 +52,7 @@ def undone(store: Store) -> Iterator[None]:
 
 
 def test_an_append_is_what_an_insert_would_be(schema: Schema, other: Store) -> None:
-    connection, store = lent(schema, autocommit=False)
+    connection, store = schema.lent(autocommit=False)
     assert status(connection) == IDLE
     log = store.log("s", "w")
     assert log.append(b"a").position == 1
@@ -73,7 +67,7 @@ def test_an_append_is_what_an_insert_would_be(schema: Schema, other: Store) -> N
 
 
 def test_in_autocommit_it_is_durable_on_return_or_joins(schema: Schema, other: Store) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     store.log("s", "w").append(b"a")
     store.generation("g").bump()
     store.append_many([("s", f"w{number}", b"x") for number in range(2_000)])
@@ -92,7 +86,7 @@ def test_in_autocommit_it_is_durable_on_return_or_joins(schema: Schema, other: S
 
 @pytest.mark.parametrize("autocommit", [True, False])
 def test_a_block_takes_back_what_it_did(schema: Schema, other: Store, autocommit: bool) -> None:
-    connection, store = lent(schema, autocommit=autocommit)
+    connection, store = schema.lent(autocommit=autocommit)
     log = store.log("s", "w")
     with undone(store):
         log.append(b"a")
@@ -116,7 +110,7 @@ def test_a_block_takes_back_what_it_did(schema: Schema, other: Store, autocommit
 
 def test_batches_commit_only_where_they_can(schema: Schema) -> None:
     for autocommit in (True, False):
-        connection, store = lent(schema, autocommit=autocommit)
+        connection, store = schema.lent(autocommit=autocommit)
         if autocommit:
             assert store.log("s", "w").append_many([b"x"] * 5, batch=2)
             connection.execute("BEGIN")
@@ -126,7 +120,7 @@ def test_batches_commit_only_where_they_can(schema: Schema) -> None:
 
 
 def test_an_error_of_ours_leaves_the_transaction(schema: Schema) -> None:
-    connection, store = lent(schema, autocommit=False)
+    connection, store = schema.lent(autocommit=False)
     entry = store.log("s", "w").append(b"a")
     store.generation("g").set(5)
     with pytest.raises(HeadMoved):
@@ -140,14 +134,14 @@ def test_an_error_of_ours_leaves_the_transaction(schema: Schema) -> None:
 
 
 def test_what_begins_with_an_error_begins_nothing(schema: Schema) -> None:
-    connection, store = lent(schema, autocommit=False)
+    connection, store = schema.lent(autocommit=False)
     with pytest.raises(HeadMoved):
         store.log("s", "w").append(b"b", expected=agent_store.Head("s", "w", 3, bytes(32)))
     assert status(connection) == IDLE
 
 
 def test_after_an_error_it_says_to_roll_back(schema: Schema) -> None:
-    connection, store = lent(schema, autocommit=False)
+    connection, store = schema.lent(autocommit=False)
     with pytest.raises(psycopg.errors.UndefinedTable):
         connection.execute("SELECT * FROM nowhere")
     for call in (store.position, store.generation("g").bump, store.verify, lambda: store.log("s", "w").append(b"a")):
@@ -164,7 +158,7 @@ def test_after_an_error_it_says_to_roll_back(schema: Schema) -> None:
 def test_an_older_snapshot_is_a_conflict(
     schema: Schema, other: Store, level: psycopg.IsolationLevel, what: str
 ) -> None:
-    connection, store = lent(schema, autocommit=False)
+    connection, store = schema.lent(autocommit=False)
     connection.isolation_level = level
     store.log("s", "w").append(b"a")
     store.generation("g").bump()
@@ -187,7 +181,7 @@ def test_an_older_snapshot_is_a_conflict(
 
 
 def test_a_deadlock_with_rows_of_the_callers_is_a_conflict(schema: Schema, other: Store) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     second = schema.connect()
     connection.execute("CREATE TABLE rows (x int); INSERT INTO rows VALUES (1)")
     connection.execute("BEGIN; SET LOCAL deadlock_timeout = '50ms'; UPDATE rows SET x = 2")
@@ -208,7 +202,7 @@ def test_a_deadlock_with_rows_of_the_callers_is_a_conflict(schema: Schema, other
 
 
 def test_a_transaction_that_reads_only(schema: Schema) -> None:
-    connection, store = lent(schema, autocommit=False)
+    connection, store = schema.lent(autocommit=False)
     connection.read_only = True
     with pytest.raises(ReadOnlyStore, match="read-only"):
         store.log("s", "w").append(b"a")
@@ -217,7 +211,7 @@ def test_a_transaction_that_reads_only(schema: Schema) -> None:
 
 
 def test_the_callers_lock_timeout_counts(schema: Schema) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     connection.execute("SET lock_timeout = '50ms'")
     with agent_store.open(schema.connect(), schema=schema.name).transaction():
         with pytest.raises(BusyError, match="lock"):
@@ -239,7 +233,7 @@ def test_a_store_that_is_made_in_a_transaction_goes_with_it(schema: Schema) -> N
 
 def test_a_log_that_was_undone_gives_its_number_to_another(schema: Schema, other: Store) -> None:
     """Which then has the same head: nothing remembered of the first may lead to it."""
-    connection, store = lent(schema, autocommit=False)
+    connection, store = schema.lent(autocommit=False)
     store.log("s", "first").append(b"same")
     connection.rollback()
     other.log("s", "second").append(b"same")
@@ -250,7 +244,7 @@ def test_a_log_that_was_undone_gives_its_number_to_another(schema: Schema, other
 
 
 def test_a_block_is_the_threads_own(schema: Schema) -> None:
-    _, store = lent(schema)
+    _, store = schema.lent()
     entered, leave = threading.Event(), threading.Event()
 
     def block() -> None:
@@ -269,7 +263,7 @@ def test_a_block_is_the_threads_own(schema: Schema) -> None:
 
 
 def test_it_is_ended_by_the_server(schema: Schema, other: Store) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     schema.run("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
     with pytest.raises((BackendError, OutcomeUnknown)):
         store.log("s", "w").append(b"a")
@@ -280,7 +274,7 @@ def test_it_is_ended_by_the_server(schema: Schema, other: Store) -> None:
 
 
 def test_ctrl_c_leaves_it_usable(schema: Schema) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     with agent_store.open(schema.connect(), schema=schema.name).transaction():
         timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
         thread = threading.main_thread()

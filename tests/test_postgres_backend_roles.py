@@ -26,7 +26,6 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def schema(server: Server) -> Iterator[Schema]:
     with a_schema("postgres", server.url()) as place:
-        assert isinstance(place, Schema)
         with place.open() as store:
             store.log("s", "w").append_many([b"x"] * 3)
             store.generation("g").bump()

@@ -21,7 +21,6 @@ IDLE, INTRANS = TransactionStatus.IDLE, TransactionStatus.INTRANS
 @pytest.fixture
 def schema(postgres: str) -> Iterator[Schema]:
     with a_schema("psycopg", postgres) as place:
-        assert isinstance(place, Schema)
         agent_store.open(place.connect(), schema=place.name)
         yield place
 
@@ -30,11 +29,6 @@ def schema(postgres: str) -> Iterator[Schema]:
 def other(schema: Schema) -> Store:
     """Of somebody else, on the same tables."""
     return agent_store.open(schema.connect(), schema=schema.name)
-
-
-def lent(schema: Schema, **options: Any) -> tuple[psycopg.Connection[Any], Store]:
-    connection = schema.connect(**options)
-    return connection, agent_store.open(connection, schema=schema.name)
 
 
 def status(connection: psycopg.Connection[Any]) -> TransactionStatus:
@@ -54,7 +48,7 @@ class Mumble(Dumper):
 
 
 def test_how_the_caller_set_it_up_has_no_influence(schema: Schema) -> None:
-    connection, store = lent(schema, row_factory=dict_row, cursor_factory=psycopg.ClientCursor)
+    connection, store = schema.lent(row_factory=dict_row, cursor_factory=psycopg.ClientCursor)
     for name in ("int8", "bytea", "text", "oid", "int4"):
         connection.adapters.register_loader(name, Shout)
     for kind in (str, int, bytes, list):
@@ -73,20 +67,20 @@ def test_how_the_caller_set_it_up_has_no_influence(schema: Schema) -> None:
 
 
 def test_sql_of_the_callers_has_his_adapters(schema: Schema) -> None:
-    connection, store = lent(schema, row_factory=dict_row)
+    connection, store = schema.lent(row_factory=dict_row)
     connection.adapters.register_loader("int8", Shout)
     assert store.query("SELECT 1::int8, %s::text", ["x"]) == [("LOADED", "x")]
 
 
 def test_another_encoding_of_the_callers(schema: Schema, other: Store) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     connection.execute("SET client_encoding = 'LATIN1'")
     store.log("grün", "w").append_many([b"a"] * 20)
     assert [head.stream for head in store.heads()] == [head.stream for head in other.heads()] == ["grün"]
 
 
 def test_pipeline_mode(schema: Schema, other: Store) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     connection.execute("CREATE TABLE notes (x int)")
     log = store.log("s", "w")
     with connection.pipeline():

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psycopg
 import pytest
@@ -23,11 +22,6 @@ def schema(postgres: str) -> Iterator[Schema]:
     with a_schema("psycopg", postgres) as made:
         agent_store.open(made.url).close()
         yield made
-
-
-def lent(schema: Schema, **options: Any) -> tuple[psycopg.Connection[Any], Store]:
-    connection = schema.connect(**options)
-    return connection, agent_store.open(connection, schema=schema.name)
 
 
 def block(store: Store) -> None:
@@ -54,7 +48,7 @@ def test_a_snapshot_that_is_older_than_what_others_wrote(
     with agent_store.open(schema.url) as other:
         other.log("s", "w").append(b"first")
         other.generation("g").bump()
-        connection, store = lent(schema, autocommit=False)
+        connection, store = schema.lent(autocommit=False)
         connection.isolation_level = level
         store.log("s", "w").append(b"second")  # It has met the log, and remembers.
         connection.commit()
@@ -83,7 +77,7 @@ def test_writers_that_begin_again_all_get_through(schema: Schema, level: psycopg
     begun = threading.Barrier(4)
 
     def work(number: int) -> None:
-        connection, store = lent(schema, autocommit=False)
+        connection, store = schema.lent(autocommit=False)
         connection.isolation_level = level
         begun.wait(30)
         for n in range(8):
@@ -112,8 +106,8 @@ def test_writers_that_begin_again_all_get_through(schema: Schema, level: psycopg
 
 @pytest.mark.parametrize("what", ["append", "append_many", "bump"])
 def test_a_deadlock_with_locks_of_the_callers(schema: Schema, what: str) -> None:
-    one, first = lent(schema)
-    two, second = lent(schema)
+    one, first = schema.lent()
+    two, second = schema.lent()
     first.log("s", "w").append(b"first")
     one.execute("CREATE TABLE mine (n integer)")
     one.execute("INSERT INTO mine VALUES (1)")
@@ -140,7 +134,7 @@ def test_a_deadlock_with_locks_of_the_callers(schema: Schema, what: str) -> None
 
 
 def test_a_transaction_that_an_error_of_the_callers_has_ended(schema: Schema) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     connection.execute("BEGIN")
     store.log("s", "w").append(b"lost")
     with pytest.raises(psycopg.errors.DivisionByZero):
@@ -161,7 +155,7 @@ def test_a_transaction_that_an_error_of_the_callers_has_ended(schema: Schema) ->
 
 def test_an_error_of_a_call_does_not_end_the_callers_transaction_unsaid(schema: Schema) -> None:
     """PostgreSQL lets a transaction go on after an error only from a savepoint: what is whole stays, or it says so."""
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     connection.execute("SET lock_timeout = 200")
     with agent_store.open(schema.url) as other, other.transaction():
         connection.execute("BEGIN")
@@ -175,7 +169,7 @@ def test_an_error_of_a_call_does_not_end_the_callers_transaction_unsaid(schema: 
 
 
 def test_a_connection_that_breaks(schema: Schema) -> None:
-    connection, store = lent(schema)
+    connection, store = schema.lent()
     store.log("s", "w").append(b"x")
     schema.run("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s", schema.name)
     for call in (store.position, lambda: store.log("s", "w").append(b"lost"), store.verify):
