@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 from agent_store._core import Entry, Head, TransactionBlock, check_name, draw_rows
 from agent_store.backends import sqlite
 from agent_store.bulk import append_all
+from agent_store.doorbell import Doorbell
+from agent_store.follow import Follower
 from agent_store.generation import LARGEST, Generation
 from agent_store.log import WriterLog
 from agent_store.reading import iterate
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
+from agent_store.watch import Watch
 
 if TYPE_CHECKING:
     import sqlite3
@@ -197,6 +200,28 @@ class Store:
         Damage is a finding and never raised. `progress(done, total)` is called about 20 times a second.
         """
         return Verdict.of(self._binding.backend.verify(progress, self._binding.reading()))
+
+    @property
+    def doorbell(self) -> Doorbell:
+        """Waiting for commits: `wait`, `subscribe`, `ring`."""
+        return Doorbell(self._binding)
+
+    def watch(
+        self,
+        *,
+        stream: str | Sequence[str] | None = None,
+        writer: str | None = None,
+        after: int | None = None,
+        exclude_writer: str | None = None,
+        timeout: float | None = None,
+    ) -> Watch:
+        """The entries with positions above `after`, and then each that is committed, by anybody: `tail -f`.
+
+        In commit order, without a gap, none twice. `after=None` begins now, `after=0` at the first entry. Ends `timeout`
+        seconds after the last entry, or when it is closed.
+        """
+        start = self.position() if after is None else after
+        return Watch(self._binding, Follower(self._binding, stream, writer, exclude_writer, start), timeout)
 
     def transaction(self) -> TransactionBlock:
         """`with store.transaction():` all that this thread does in the block is committed together, or vanishes."""

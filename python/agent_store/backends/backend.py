@@ -27,8 +27,50 @@ from agent_store._core import Appended, Entry, Findings, Head
 
 Tx = TypeVar("Tx")
 """What a backend knows its transactions by; the facade looks at none of it."""
-Pages = TypeVar("Pages")
+Pages = TypeVar("Pages", bound="Reading")
 """And its readings."""
+
+
+class Reading(Protocol):
+    """What `pages` gives and `read` is handed."""
+
+    @property
+    def newest(self) -> tuple[int, bytes] | None:
+        """Position and hash of the entry that was newest at the first call of `read`, which the reading ends at.
+
+        `(0, b"")` for an empty store; None before the first call.
+        """
+
+
+class Waiter(Protocol):
+    """One who waits at a store, for commits of any thread, process or machine.
+
+    What it tells is a hint, and the database is the truth. Who wants to miss nothing does this, again and again: `seen
+    = look()`, read the database, and, where nothing is new there, `wait(seen, …)`. A commit after that look ends the
+    wait, however it came about: who does not ring is noticed in a quarter of a second.
+
+    `look` and `wait` raise StoreClosed once the store is closed, StoreReplaced where another database, or another
+    state of it, was put in its place, and ForkedStore.
+    """
+
+    def look(self) -> int:
+        """A number that is another one after each ring. It asks no database, and takes a microsecond."""
+
+    def wait(self, seen: int, timeout: float | None) -> bool:
+        """Sleep until `look()` is no longer `seen`. False after `timeout` seconds (None: never), or once stopped.
+
+        True says that it is worth reading the database, not that anything is new there. Signals are heard: what a
+        handler raises leaves within 100 ms.
+        """
+
+    def fileno(self) -> int:
+        """A descriptor for an event loop, made at the first call: readable after a ring, or once `look` would raise.
+
+        `os.read(fd, 4096)` empties it, and does not block. It is closed by `stop`.
+        """
+
+    def stop(self) -> None:
+        """End the wait under way and all later ones, at once. For any thread, and for handlers of signals."""
 
 
 class Backend(Protocol[Tx, Pages]):
@@ -108,26 +150,30 @@ class Backend(Protocol[Tx, Pages]):
 
     def pages(
         self,
-        stream: str | None = None,
+        stream: str | Sequence[str] | None = None,
         writer: str | None = None,
         *,
+        exclude_writer: str | None = None,
         after: int = 0,
         start: int = 1,
         stop: int | None = None,
         reverse: bool = False,
+        known: tuple[int, bytes] | None = None,
     ) -> Pages:
         """A reading, to be handed to `read`. It asks the database nothing yet, and holds nothing open ever.
 
-        With both names of one log, by seq; else of all logs that the one name selects, or of all there are, by
-        position. `after` is a position and excluded, `start` a seq, `stop` a seq and excluded (None: no end); `reverse`
-        turns the order and not the limits. `start` and `stop` come with both names only.
+        With both names of one log, by seq; else of all logs that the names select (`stream` may be several), or of all
+        there are, by position. `after` is a position and excluded, `start` a seq, `stop` a seq and excluded (None: no
+        end); `reverse` turns the order and not the limits. `start` and `stop` come with both names only. `known` is
+        position and hash of an entry that was seen there: where it is no more, `read` raises StoreReplaced, so that
+        who goes on from it never goes on in another history.
         """
 
     def read(self, pages: Pages, limit: int, tx: Tx | None = None) -> list[Entry]:
         """The next entries of a reading, at most `limit`, fewer where payloads are large; none when it is over.
 
         It ends at what was newest at its first call, whatever is appended meanwhile. It costs what it returns, however
-        many other logs there are. What began in a transaction goes on in it, or after its commit: TransactionConflict
+        many other logs there are; with `after` near the newest it costs what came since, however many logs are selected. What began in a transaction goes on in it, or after its commit: TransactionConflict
         after its rollback, and from another thread while it is open.
         """
 
@@ -202,6 +248,14 @@ class Backend(Protocol[Tx, Pages]):
 
         `may_write=False`, from inside an iterable of `append_many`: TransactionConflict for such a statement.
         """
+
+    # Waking. Every commit that appended or moved a counter rings, after it can be read; a rollback never does.
+
+    def waiter(self) -> Waiter:
+        """One more who waits. Nothing is made or started before somebody does."""
+
+    def ring(self) -> None:
+        """Wake whoever waits, as a commit does by itself. On a connection of the caller's nobody else does."""
 
     def info(self, tx: Tx | None = None) -> dict[str, Any]:
         """Facts, with the same keys whatever the database (docs/api.md); None for what it does not have."""
