@@ -20,6 +20,7 @@ mod layout;
 mod lease;
 mod line;
 mod merge;
+mod near;
 mod op;
 mod open;
 mod pool;

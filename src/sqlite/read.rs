@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::connection::snapshot;
 use super::merge::Merge;
+use super::near::Near;
 use super::rows::{self, Name, Page, Row};
 use super::select::{Place, Select};
 use super::sql;
@@ -32,6 +33,7 @@ pub struct Reading {
 enum Source {
     Log(Log),
     Merge(Merge),
+    Near(Near),
     Store(Box<Store>),
     Nothing,
 }
@@ -87,6 +89,7 @@ impl Reading {
             Source::Log(log) if reverse => log.backward(conn, &mut page, limit)?,
             Source::Log(log) => log.forward(conn, &mut page, limit)?,
             Source::Merge(merge) => merge.page(conn, &mut page, limit)?,
+            Source::Near(near) => near.page(conn, &mut page, limit, &self.select)?,
             Source::Store(store) => store.page(conn, &mut page, limit, reverse)?,
             Source::Nothing => {}
         }
@@ -97,6 +100,12 @@ impl Reading {
 fn begin(conn: &Connection, select: &Select, upto: i64) -> Result<Source> {
     if select.is_everything() {
         return Ok(Source::Store(Box::new(Store { low: select.after, high: upto, chains: LruCache::new(LOGS) })));
+    }
+    if upto <= select.after {
+        return Ok(Source::Nothing);
+    }
+    if !select.is_one_log() && Near::is_for(select, upto) {
+        return Ok(Source::Near(Near::new(select, upto)));
     }
     let mut logs = select.logs(conn)?;
     if logs.len() != 1 {
