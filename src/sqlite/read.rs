@@ -8,7 +8,6 @@ use std::sync::Arc;
 use hashlink::LruCache;
 use rusqlite::Connection;
 
-use super::connection::snapshot;
 use super::merge::Merge;
 use super::near::Near;
 use super::rows::{self, Name, Page, Row};
@@ -70,28 +69,36 @@ impl Reading {
         self.newest
     }
 
-    /// At most `limit` entries more; none when the reading is over. `path` is of the store.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// At most `limit` entries more; none when the reading is over. The first ones are all read of one state of the
+    /// database, which the caller provides for. `path` is of the store.
     pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>) -> Result<Page> {
-        let source = match &mut self.source {
-            Some(source) => source,
-            unstarted => {
-                let (newest, source) = snapshot(conn, || {
-                    let newest = self.select.newest(conn, path)?;
-                    Ok((newest, begin(conn, &self.select, newest.position)?))
-                })?;
-                self.newest = Some(newest);
-                unstarted.insert(source)
-            }
-        };
+        if let Some(source) = &mut self.source {
+            return source.page(conn, limit, &self.select);
+        }
+        let newest = self.select.newest(conn, path)?;
+        let mut source = begin(conn, &self.select, newest.position)?;
+        let page = source.page(conn, limit, &self.select)?;
+        self.newest = Some(newest);
+        self.source = Some(source);
+        Ok(page)
+    }
+}
+
+impl Source {
+    fn page(&mut self, conn: &Connection, limit: usize, select: &Select) -> Result<Page> {
         let mut page = Page::default();
-        let reverse = self.select.reverse;
-        match source {
-            Source::Log(log) if reverse => log.backward(conn, &mut page, limit)?,
-            Source::Log(log) => log.forward(conn, &mut page, limit)?,
-            Source::Merge(merge) => merge.page(conn, &mut page, limit)?,
-            Source::Near(near) => near.page(conn, &mut page, limit, &self.select)?,
-            Source::Store(store) => store.page(conn, &mut page, limit, reverse)?,
-            Source::Nothing => {}
+        match self {
+            Self::Log(log) if select.reverse => log.backward(conn, &mut page, limit)?,
+            Self::Log(log) => log.forward(conn, &mut page, limit)?,
+            Self::Merge(merge) => merge.page(conn, &mut page, limit)?,
+            Self::Near(near) => near.page(conn, &mut page, limit, select)?,
+            Self::Store(store) => store.page(conn, &mut page, limit, select.reverse)?,
+            Self::Nothing => {}
         }
         Ok(page)
     }
