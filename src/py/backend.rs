@@ -9,24 +9,16 @@ use super::errors::{detached, reporting};
 use super::findings::Findings;
 use super::head::{Appended, Head};
 use super::pages::{Pages, entries};
+use super::transaction::{Transaction, of};
+use super::waiter::Waiter;
 use super::{hash, values};
 use crate::os::fork;
-use crate::sqlite::{self, Expected, Reading, Select, Settings, Store};
+use crate::sqlite::{Expected, Reading, Select, Settings, Store};
 
 /// A store on an SQLite file, or in memory.
 #[pyclass(frozen, module = "agent_store._core")]
 pub struct Sqlite {
     store: Store,
-}
-
-/// A transaction that lasts over many calls, or a savepoint inside one.
-#[pyclass(frozen, module = "agent_store._core")]
-pub struct Transaction {
-    inner: sqlite::Transaction,
-}
-
-fn of<'a>(tx: Option<&'a Bound<'_, Transaction>>) -> Option<&'a sqlite::Transaction> {
-    tx.map(|tx| &tx.get().inner)
 }
 
 #[pymethods]
@@ -137,18 +129,22 @@ impl Sqlite {
         detached(py, |check| self.store.append_rows(&borrowed, tx, check))
     }
 
-    #[pyo3(signature = (stream=None, writer=None, *, after=0, start=1, stop=None, reverse=false))]
+    /// `stream`: one, several, or `None` for all. `known`: position and hash of an entry that was seen there.
+    #[pyo3(signature = (stream=None, writer=None, *, exclude_writer=None, after=0, start=1, stop=None, reverse=false, known=None))]
     fn pages(
         &self,
-        stream: Option<String>,
+        stream: Option<&Bound<'_, PyAny>>,
         writer: Option<String>,
+        exclude_writer: Option<String>,
         after: i64,
         start: i64,
         stop: Option<i64>,
         reverse: bool,
-    ) -> Pages {
-        let select = Select { stream, writer, after, start, stop, reverse };
-        Pages::of(Reading::new(select))
+        known: Option<(i64, &[u8])>,
+    ) -> PyResult<Pages> {
+        let (streams, known) = (values::streams(stream)?, values::place(known)?);
+        let select = Select { streams, writer, exclude_writer, after, start, stop, reverse, known };
+        Ok(Pages::of(Reading::new(select)))
     }
 
     /// At most `limit` entries more; an empty list when the reading is over.
@@ -271,6 +267,14 @@ impl Sqlite {
         let tx = of(tx);
         let rows = detached(py, |check| self.store.query(sql, &params, may_write, tx, check))?;
         values::rows(py, rows)
+    }
+
+    fn waiter(&self, py: Python<'_>) -> PyResult<Waiter> {
+        detached(py, |_| self.store.waiter()).map(Waiter::of)
+    }
+
+    fn ring(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, |_| self.store.ring())
     }
 
     #[pyo3(signature = (tx=None))]

@@ -3,6 +3,7 @@
 mod append;
 mod audit;
 mod backup;
+mod bell;
 mod block;
 mod carry;
 mod closing;
@@ -28,6 +29,7 @@ mod read;
 mod refuse;
 mod rows;
 mod scan;
+mod select;
 mod share;
 mod sidecar;
 mod sql;
@@ -49,11 +51,13 @@ use std::time::Duration;
 use rusqlite::types::Value;
 
 pub use append::{Appended, Expected};
+pub use bell::{Waiter, ring_beside};
 pub use connection::{Durability, Settings};
 pub use generation::Change;
 pub use info::Info;
-pub use read::{Reading, Select};
+pub use read::Reading;
 pub use rows::{Page, Row};
+pub use select::{Place, Select};
 pub use share::Progress;
 pub use statement::{Params, check as check_statement};
 pub use transaction::Transaction;
@@ -188,7 +192,7 @@ impl Store {
         check: Check<'_>,
     ) -> Result<Page> {
         reading.enter(tx)?;
-        self.via(tx, check).read(|conn| reading.next(&conn.sqlite, limit))
+        self.via(tx, check).read(|conn| reading.next(&conn.sqlite, limit, self.pool.settings.path.as_deref()))
     }
 
     pub fn heads(&self, stream: Option<&str>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<Head>> {
@@ -290,6 +294,6 @@ impl Store {
     }
 
     pub fn info(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<Info> {
-        self.via(tx, check).read(|conn| info::of(conn, &self.pool.settings))
+        self.via(tx, check).read(|conn| info::of(conn, &self.pool))
     }
 }

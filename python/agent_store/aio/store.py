@@ -16,6 +16,8 @@ from agent_store.aio.settling import apart, settle
 from agent_store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent_store._core import Head
     from agent_store.log import Buffer
     from agent_store.store import Params, Path, Progress
@@ -62,11 +64,16 @@ class AsyncStore:
         return await drawing.append(self._calls, partial(self._store.append_many, batch=batch), rows, batch)
 
     def entries(
-        self, *, after: int = 0, stream: str | None = None, writer: str | None = None, reverse: bool = False
+        self,
+        *,
+        after: int = 0,
+        stream: "str | Sequence[str] | None" = None,
+        writer: str | None = None,
+        reverse: bool = False,
     ) -> AsyncEntries:
         """`async for` the entries with positions above `after`, in commit order or backwards.
 
-        Ends where the store ended when it began. With `stream` or `writer` only theirs.
+        Ends where the store ended when it began. With `stream` (one, or several) or `writer` only theirs.
         """
         return AsyncEntries(
             self._calls, self._store.entries(after=after, stream=stream, writer=writer, reverse=reverse)
