@@ -14,7 +14,7 @@ from agent_store.doorbell import Doorbell
 from agent_store.follow import Follower
 from agent_store.generation import LARGEST, Generation
 from agent_store.log import WriterLog
-from agent_store.reading import iterate
+from agent_store.reading import iterate, selected
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 from agent_store.watch import Watch
@@ -119,13 +119,6 @@ def binding_of(what: str, store: object) -> Binding:
     return store._binding  # noqa: SLF001 - of its own module
 
 
-def _check_names(stream: str | None, writer: str | None) -> None:
-    """What can be looked for: any str that UTF-8 can hold."""
-    for what, name in (("stream", stream), ("writer", writer)):
-        if name is not None:
-            check_name(what, name)
-
-
 def _is_connection(target: object, module: str) -> bool:
     loaded = sys.modules.get(module)  # who has such a connection has imported it
     return loaded is not None and isinstance(target, loaded.Connection)
@@ -173,13 +166,18 @@ class Store:
         return self.position() if position is None else position
 
     def entries(
-        self, *, after: int = 0, stream: str | None = None, writer: str | None = None, reverse: bool = False
+        self,
+        *,
+        after: int = 0,
+        stream: str | Sequence[str] | None = None,
+        writer: str | None = None,
+        reverse: bool = False,
     ) -> Iterator[Entry]:
         """The entries with positions above `after`, in commit order or backwards, in pages.
 
-        Ends where the store ended at the first `next()`. With `stream` or `writer` only theirs.
+        Ends where the store ended at the first `next()`. With `stream` (one, or several) or `writer` only theirs.
         """
-        _check_names(stream, writer)
+        stream = selected(stream, writer)
         if after < 0:
             raise ValueError(f"after must be a position, 0 or more, not {after}")
         pages = self._binding.backend.pages(stream, writer, after=min(after, LARGEST), reverse=reverse)
@@ -187,7 +185,8 @@ class Store:
 
     def heads(self, stream: str | None = None) -> list[Head]:
         """The newest entry of every log, or of those of one stream, by stream and writer."""
-        _check_names(stream, None)
+        if stream is not None:
+            check_name("stream", stream)
         return self._binding.backend.heads(stream, self._binding.reading())
 
     def position(self) -> int:
