@@ -5,7 +5,7 @@ import os
 import time
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -20,7 +20,6 @@ from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.trouble import Trouble
 from agent_store.backends.postgres.turn import Turn
-from agent_store.backends.postgres.waiter import Waiter
 from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import BackendError, BusyError, TransactionConflict
 
@@ -198,12 +197,15 @@ class Adopted(Database):
                 self._wire.settle()
             tx.rollback()
 
-    def waiter(self) -> Waiter:
+    def waiter(self) -> NoReturn:
         """Not here: it is the caller's, and who sleeps at it would keep it from him."""
         raise BackendError(
-            "watch, subscribe and wait need a connection of their own: open the store by its URL for them, also beside "
-            "this one"
+            "watch, subscribe and wait need connections of the store's own: open it by its path or URL for them; this "
+            "one may stay open beside it"
         )
+
+    def doorbell(self, reader: Reader, session: int, *, behind: bool) -> None:
+        """Nobody waits here."""
 
     def ring(self) -> None:
         """In a transaction, at its commit."""

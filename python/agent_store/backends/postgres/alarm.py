@@ -19,7 +19,7 @@ class Alarm:
             return
         self._ends = socket.socketpair()
         for end in self._ends:
-            end.setblocking(False)
+            end.setblocking(False)  # noqa: FBT003
         self._read, self._write = (end.fileno() for end in self._ends)
         self._closed = False
 
@@ -35,13 +35,16 @@ class Alarm:
             else:
                 os.eventfd_write(self._write, 1)
 
-    def clear(self) -> None:
-        """Empty it."""
-        with contextlib.suppress(BlockingIOError):
+    def clear(self) -> bool:
+        """Empty it; True where it was set."""
+        try:
             if self._ends:
                 self._ends[0].recv(MOST)
             else:
                 os.eventfd_read(self._read)
+        except BlockingIOError:
+            return False
+        return True
 
     def close(self) -> None:
         """Once nobody sets it any more."""
@@ -63,7 +66,7 @@ def sleep(timeout: float, alarm: Alarm, other: int | None = None, *, writes: boo
     """Until the alarm is set, or the other descriptor is readable (or can be written to); True for the other one."""
     if not hasattr(select, "poll"):
         both = [alarm.fileno()] if other is None else [alarm.fileno(), other]
-        found = select.select(both, [other] if writes else [], [], timeout)
+        found = select.select(both, both[1:] if writes else [], [], max(0.0, timeout))
         return other in found[0] or other in found[1]
     poll = select.poll()
     poll.register(alarm.fileno(), select.POLLIN)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Bell:
-    """One for all stores of a process that were opened by the same URL. It makes nothing before somebody waits or rings.
+    """One for all stores of a process that were opened by the same URL. It makes nothing before it is needed.
 
     Its lock is held for a few lines only, and never while a server is asked.
     """

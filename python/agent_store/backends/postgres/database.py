@@ -74,6 +74,10 @@ class Database(abc.ABC):
         """One more who waits."""
 
     @abc.abstractmethod
+    def doorbell(self, reader: Reader, session: int, *, behind: bool) -> str | None:
+        """How who waits hears of others, where the server says whose session this is, and whether it is a standby."""
+
+    @abc.abstractmethod
     def ring(self) -> None:
         """Wake whoever waits, in any process."""
 

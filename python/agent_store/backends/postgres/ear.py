@@ -60,15 +60,11 @@ class Ear:
         """Where that is wanted and nothing is under way; else its answer is what the thread waits for, and this comes
         then. So what many want meanwhile is one. From any thread, and without a wait.
         """
-        if not self._lock.acquire(blocking=False):
-            return
-        try:
+        with self._lock:
             if self._since is None and self._wanted.yet:
                 self._wanted.yet = False  # First: who wants it from here on wants one more.
                 self._notifying = True
                 self._send(self._notify)
-        finally:
-            self._lock.release()
 
     def _send(self, text: bytes) -> None:
         self._since = time.monotonic()
@@ -79,10 +75,13 @@ class Ear:
 
     def ask(self, statement: Statement) -> "list[bytes | None]":
         """The first row, as texts. Trouble where it fails."""
+        alarmed = False
         while not self._sent(statement):
-            self.hear(ANSWER)
+            alarmed |= self.hear(ANSWER)
         while self._since is not None:
-            self.hear(ANSWER)
+            alarmed |= self.hear(ANSWER)
+        if alarmed:
+            self._alarm.set()  # It is not for here.
         result = self._answers.pop()
         if result.status not in _FINE:
             state = result.error_field(pq.DiagnosticField.SQLSTATE)
@@ -99,17 +98,18 @@ class Ear:
             self._send(statement.text)
             return True
 
-    def hear(self, timeout: float) -> None:
-        """Sleep until something comes, or the alarm is set. OperationalError where the connection is lost."""
+    def hear(self, timeout: float) -> bool:
+        """Sleep until something comes, or the alarm is set: then True. OperationalError where the connection is lost."""
         if self._since is not None:
             timeout = min(timeout, self._since + ANSWER - time.monotonic())
         sleep(timeout, self._alarm, self._pgconn.socket, writes=self._unsent)
-        self._alarm.clear()
+        alarmed = self._alarm.clear()
         with self._lock:
             rung = self._take()
         if rung:
             self.heard = time.monotonic()
             self._rung()
+        return alarmed
 
     def _take(self) -> bool:
         """What has come; True where another process has notified."""

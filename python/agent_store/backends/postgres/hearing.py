@@ -32,6 +32,15 @@ _SETTINGS = Statement(
 _NOT_IN_TIME = {"55P03", "57014"}
 
 
+def why_not(told: int, session: int, *, behind: bool) -> str | None:
+    """Why it can only look. A pooler tells of another session than the server does: from one transaction to the next it
+    may be another one, with the lock and with what was to be heard. And a standby does not notify.
+    """
+    if behind:
+        return "standby"
+    return None if told == session else "pooler"
+
+
 class Hearing:
     """For the thread of the connection only."""
 
@@ -74,7 +83,8 @@ class Hearing:
 
         A writer that was under way did not see the lock; so it is waited for, once, at the lock of the store.
         """
-        self._polls = self._why_not()
+        session, behind = self._ask(_WHERE)
+        self._polls = why_not(self._ear.pid, int(session or 0), behind=behind == b"t")
         self._marks = None
         if self._polls is None:
             self._ask(_SETTINGS)
@@ -83,13 +93,6 @@ class Hearing:
             self._lock("listen_settles")
         self._hears = True
         self._look()
-
-    def _why_not(self) -> str | None:
-        """Why it can only look: behind a pooler it does not know whose session it has, and a standby does not notify."""
-        pid, behind = self._ask(_WHERE)
-        if behind == b"t":
-            return "standby"
-        return None if pid == b"%d" % self._ear.pid else "pooler"
 
     def _lock(self, name: str) -> None:
         while True:

@@ -8,6 +8,7 @@ from agent_store.backends.postgres import setup
 from agent_store.backends.postgres.address import Address
 from agent_store.backends.postgres.bell import bell_of
 from agent_store.backends.postgres.database import Database
+from agent_store.backends.postgres.hearing import why_not
 from agent_store.backends.postgres.pool import Pool
 from agent_store.backends.postgres.reader import Reader
 from agent_store.backends.postgres.statements import BEGIN
@@ -144,10 +145,14 @@ class Own(Database):
         self.check_open()
         return Waiter(self, self.bell)
 
+    def doorbell(self, reader: Reader, session: int, *, behind: bool) -> str:
+        """As `Hearing` finds it on a connection of its own."""
+        return "poll" if why_not(reader.wire.connection.pgconn.backend_pid, session, behind=behind) else "notify"
+
     def ring(self) -> None:
         """Also where no commit is."""
         self.check_open()
-        self.bell.ring(True)
+        self.bell.ring(True)  # noqa: FBT003
 
     def close(self) -> None:
         """The idle connections now, the others as their calls end."""

@@ -1,6 +1,7 @@
 """One who waits at a store on a server."""
 
 import _thread
+import contextlib
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ SLICE = 0.1  # seconds; a signal need not end the sleep of the thread that its h
 
 
 class Waiter:
-    """Woken through a gate that is closed unless somebody rang: opening it needs no lock, so handlers of signals may."""
+    """Woken through a gate that is closed unless somebody rang: opening it takes no lock, so handlers may."""
 
     def __init__(self, store: "Own", bell: "Bell") -> None:
         self._store = store
@@ -73,10 +74,8 @@ class Waiter:
 
     def wake(self) -> None:
         """For it to look."""
-        try:
+        with contextlib.suppress(RuntimeError):  # It is open already.
             self._gate.release()
-        except RuntimeError:
-            pass  # It is open already.
         if self._alarm is not None:
             with self._alarms:
                 if self._alarm is not None:
