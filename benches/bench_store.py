@@ -15,8 +15,10 @@ import cells_moving
 import cells_postgres
 import cells_processes
 import cells_threads
+import cells_waking
 from beside import BESIDE, a_copy
 from cells import BYTES_AT_MOST, CELLS, Cell, bytes_on_disk
+from cells_waking import IDLE_AT_MOST, WAKING, Waking
 from memory import MEGABYTES_AT_MOST, memory_added
 from pairs import FREE_SYNC, Times, Work, on_cores, sync_time
 
@@ -25,6 +27,7 @@ CRATE_ROUNDS = 3
 HEADER = ("", "bar", "measured", "lowest … highest", "ours", "by hand", "crate")
 
 HEADER_OF_SLOWEST = ("", "bar", "slowest", "by hand", "median", "longest WAL")
+HEADER_OF_WAKING = ("", "bar", "half", "bar", "99 of 100", "half", "99 of 100", "half by hand", "99 of 100")
 
 Row = tuple[str, ...]
 
@@ -62,6 +65,13 @@ def slowest(request: pytest.FixtureRequest) -> Iterator[Callable[[Row], None]]:
 
 
 @pytest.fixture(scope="session")
+def waking(request: pytest.FixtureRequest) -> Iterator[Callable[[Row], None]]:
+    title = "from a commit until another process has noticed it: times faster than by hand, and µs"
+    with printed(request.config, title, HEADER_OF_WAKING) as row:
+        yield row
+
+
+@pytest.fixture(scope="session")
 def sync(tmp_path_factory: pytest.TempPathFactory) -> float:
     return sync_time(tmp_path_factory.mktemp("sync"))
 
@@ -85,7 +95,9 @@ EVERY = (
     *cells_connection.CELLS,
     *cells_postgres.CELLS,
     *cells_moving.CELLS,
+    *cells_waking.CELLS,
 )
+WAKING_ROUNDS = 3
 
 
 @pytest.mark.parametrize("cell", EVERY, ids=lambda cell: cell.name)
@@ -180,3 +192,23 @@ def test_slowest_append_beside(what: str, folders: Callable[[str], Path], slowes
         found = BESIDE[what](path, 1_000_000)
     wal = f"{found.wal / 1e6:,.0f} MB"
     slowest((f"beside {what}", "", milliseconds(found.worst) + " ", "", milliseconds(found.median), wal))
+
+
+@pytest.mark.parametrize("cell", WAKING, ids=lambda cell: cell.name)
+def test_waking(cell: Waking, folders: Callable[[str], Path], waking: Callable[[Row], None]) -> None:
+    found = cells_waking.measure(cell, folders("new"), cell.commits, WAKING_ROUNDS)
+    row = [cell.name]
+    for part, bar in ((0.5, cell.half), (0.99, cell.most)):
+        ratio = found.floor.at(part) / found.ours.at(part)
+        mark = "!" if bar is not None and ratio < bar else " "
+        row += ["" if bar is None else f"≥ {bar:g} x", f"{ratio:.1f} x{mark}"]
+    for side in (found.ours, found.floor):
+        row += [f"{side.at(part) * 1e6:,.0f}" for part in (0.5, 0.99)]
+    waking(tuple(row))
+
+
+def test_idle(folders: Callable[[str], Path], waking: Callable[[Row], None]) -> None:
+    ours, floor = cells_waking.idle(folders("new"), 5.0)
+    mark = "!" if ours > IDLE_AT_MOST * floor else " "
+    shown = (f"≤ {IDLE_AT_MOST:g} x", f"{ours / floor:.3f} x{mark}", "", "", f"{ours:.2%}", "", f"{floor:.2%}", "")
+    waking(("of one processor, while nothing happens", *shown))

@@ -10,7 +10,9 @@ import cells_moving
 import cells_postgres
 import cells_processes
 import cells_threads
+import cells_waking
 from cells import BYTES_AT_MOST, CELLS, Cell, bytes_on_disk
+from cells_waking import IDLE_AT_MOST, WAKING, Waking
 from pairs import FREE_SYNC, Times, measure, on_cores, sync_time
 
 EVERY = (
@@ -20,6 +22,7 @@ EVERY = (
     *cells_connection.CELLS,
     *cells_postgres.CELLS,
     *cells_moving.CELLS,
+    *cells_waking.CELLS,
 )
 PART = 0.7
 ROWS = 20_000
@@ -50,3 +53,28 @@ def test_a_ratio_is_near_what_it_must_be(cell: Cell, tmp_path: Path, request: py
 def test_bytes_on_disk(tmp_path: Path) -> None:
     ours, floor = bytes_on_disk(tmp_path, ROWS)
     assert ours / floor <= BYTES_AT_MOST / PART
+
+
+@pytest.mark.parametrize("cell", WAKING, ids=lambda cell: cell.name)
+def test_waking_is_near_as_quick_as_it_must_be(cell: Waking, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if cell.name.startswith("PostgreSQL"):
+        request.getfixturevalue("postgres")
+    bars = [(part, bar) for part, bar in ((0.5, cell.half), (0.99, cell.most)) if bar is not None]
+    best = [0.0] * len(bars)
+    for _ in range(ATTEMPTS):
+        found = cells_waking.measure(cell, tmp_path, cell.few, 1)
+        ratios = [found.floor.at(part) / found.ours.at(part) for part, _ in bars]
+        best = list(map(max, best, ratios))
+        if all(ratio >= PART * bar for ratio, (_, bar) in zip(best, bars, strict=True)):
+            return
+    pytest.fail(f"{best} times as quick as by hand, and {PART} of {[bar for _, bar in bars]} is the least")
+
+
+def test_waiting_costs_next_to_nothing(tmp_path: Path) -> None:
+    shares = []
+    for _ in range(ATTEMPTS):
+        ours, floor = cells_waking.idle(tmp_path, 1.0)
+        shares.append(ours / floor)
+        if shares[-1] <= IDLE_AT_MOST / PART:
+            return
+    pytest.fail(f"{shares} of what polling costs, and {IDLE_AT_MOST / PART:.2f} is the most")
