@@ -46,6 +46,9 @@ DIFFERENCES = {
         ("postgres", "psycopg"),
         "While its error is held, what an interrupt between two lines of Python left behind is too; then it is gone.",
     ),
+    "nobody waits": Difference(
+        ("connection", "psycopg"), "To wait is to sleep on connections of the store's own: a caller's is the caller's."
+    ),
     "no second opening": Difference(("memory",), "A store in memory is there as long as it is open, and once."),
     "of SQLite": Difference(
         ("postgres", "psycopg"),
