@@ -28,6 +28,7 @@ mod read;
 mod refuse;
 mod rows;
 mod scan;
+mod select;
 mod share;
 mod sidecar;
 mod sql;
@@ -52,8 +53,9 @@ pub use append::{Appended, Expected};
 pub use connection::{Durability, Settings};
 pub use generation::Change;
 pub use info::Info;
-pub use read::{Reading, Select};
+pub use read::Reading;
 pub use rows::{Page, Row};
+pub use select::{Place, Select};
 pub use share::Progress;
 pub use statement::{Params, check as check_statement};
 pub use transaction::Transaction;
@@ -188,7 +190,7 @@ impl Store {
         check: Check<'_>,
     ) -> Result<Page> {
         reading.enter(tx)?;
-        self.via(tx, check).read(|conn| reading.next(&conn.sqlite, limit))
+        self.via(tx, check).read(|conn| reading.next(&conn.sqlite, limit, self.pool.settings.path.as_deref()))
     }
 
     pub fn heads(&self, stream: Option<&str>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<Head>> {

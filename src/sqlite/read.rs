@@ -2,15 +2,16 @@
 //!
 //! A reading goes up to the position that was newest when it began. Each page is a short read of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use hashlink::LruCache;
 use rusqlite::Connection;
 
 use super::connection::snapshot;
-use super::heads::last_position;
 use super::merge::Merge;
 use super::rows::{self, Name, Page, Row};
+use super::select::{Place, Select};
 use super::sql;
 use super::transaction::{Fate, Transaction};
 use crate::chain::Hash;
@@ -19,21 +20,11 @@ use crate::error::{Error, Result};
 /// Logs whose name and last hash a reading of the whole store remembers.
 const LOGS: usize = 16_384;
 
-/// The only reading vocabulary. `after` is a position and excluded, `start` and `stop` are seqs, `stop` excluded.
-#[derive(Clone, Debug)]
-pub struct Select {
-    pub stream: Option<String>,
-    pub writer: Option<String>,
-    pub after: i64,
-    pub start: i64,
-    pub stop: Option<i64>,
-    pub reverse: bool,
-}
-
 /// A reading under way.
 pub struct Reading {
     select: Select,
     source: Option<Source>,
+    newest: Option<Place>,
     /// The transaction that it began in.
     began_in: Option<Arc<Fate>>,
 }
@@ -48,7 +39,7 @@ enum Source {
 impl Reading {
     #[must_use]
     pub fn new(select: Select) -> Self {
-        Self { select, source: None, began_in: None }
+        Self { select, source: None, newest: None, began_in: None }
     }
 
     /// To be called before each page: the transaction that the page is read in, if there is one.
@@ -71,11 +62,24 @@ impl Reading {
         Ok(())
     }
 
-    /// At most `limit` entries more; none when the reading is over.
-    pub fn next(&mut self, conn: &Connection, limit: usize) -> Result<Page> {
+    /// What was newest in the store when it began, and where it ends; `None` before.
+    #[must_use]
+    pub fn newest(&self) -> Option<Place> {
+        self.newest
+    }
+
+    /// At most `limit` entries more; none when the reading is over. `path` is of the store.
+    pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>) -> Result<Page> {
         let source = match &mut self.source {
             Some(source) => source,
-            unstarted => unstarted.insert(snapshot(conn, || begin(conn, &self.select))?),
+            unstarted => {
+                let (newest, source) = snapshot(conn, || {
+                    let newest = self.select.newest(conn, path)?;
+                    Ok((newest, begin(conn, &self.select, newest.position)?))
+                })?;
+                self.newest = Some(newest);
+                unstarted.insert(source)
+            }
         };
         let mut page = Page::default();
         let reverse = self.select.reverse;
@@ -90,12 +94,11 @@ impl Reading {
     }
 }
 
-fn begin(conn: &Connection, select: &Select) -> Result<Source> {
-    let upto = last_position(conn)?;
-    if select.stream.is_none() && select.writer.is_none() {
+fn begin(conn: &Connection, select: &Select, upto: i64) -> Result<Source> {
+    if select.is_everything() {
         return Ok(Source::Store(Box::new(Store { low: select.after, high: upto, chains: LruCache::new(LOGS) })));
     }
-    let mut logs = rows::logs(conn, select.stream.as_deref(), select.writer.as_deref())?;
+    let mut logs = select.logs(conn)?;
     if logs.len() != 1 {
         return Ok(Source::Merge(Merge::new(conn, logs, select.after, upto, select.reverse)?));
     }

@@ -137,20 +137,25 @@ pub fn log_name(conn: &Connection, log: i64) -> Result<Option<Name>> {
     Ok(statement.query_row([log], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// The logs of a stream, of a writer, or all, by name.
-pub fn logs(conn: &Connection, stream: Option<&str>, writer: Option<&str>) -> Result<Vec<(i64, Name)>> {
-    let (sql, param) = match (stream, writer) {
+/// The logs of a stream, of a writer, or all, by name; without those of the writer `excluded`.
+pub fn logs(
+    conn: &Connection,
+    stream: Option<&str>,
+    writer: Option<&str>,
+    excluded: Option<&str>,
+) -> Result<Vec<(i64, Name)>> {
+    let (sql, params) = match (stream, writer) {
         (Some(stream), Some(writer)) => {
             let found = find_log(conn, stream, writer)?;
             return Ok(found.map(|log| (log, (stream.to_owned(), writer.to_owned()))).into_iter().collect());
         }
-        (Some(stream), None) => (sql::LOGS_OF_STREAM, Some(stream)),
-        (None, Some(writer)) => (sql::LOGS_OF_WRITER, Some(writer)),
-        (None, None) => (sql::LOGS, None),
+        (Some(stream), None) => (sql::LOGS_OF_STREAM, vec![Some(stream), excluded]),
+        (None, Some(writer)) => (sql::LOGS_OF_WRITER, vec![Some(writer)]),
+        (None, None) => (sql::LOGS, vec![excluded]),
     };
     let mut statement = conn.prepare_cached(sql)?;
     let rows =
-        statement.query_map(rusqlite::params_from_iter(param), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+        statement.query_map(rusqlite::params_from_iter(params), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -158,7 +163,7 @@ pub fn logs(conn: &Connection, stream: Option<&str>, writer: Option<&str>) -> Re
 pub fn heads(conn: &Connection, stream: Option<&str>) -> Result<Vec<Head>> {
     snapshot(conn, || {
         let mut heads = Vec::new();
-        for (log, name) in logs(conn, stream, None)? {
+        for (log, name) in logs(conn, stream, None, None)? {
             let Some(head) = head(conn, log)? else { continue };
             let content_hash = head
                 .content_hash

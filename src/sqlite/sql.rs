@@ -21,6 +21,8 @@ statements! {
     STORE_FORWARD = "store_forward";
     STORE_REVERSE = "store_reverse";
     LAST_POSITION = "last_position";
+    NEWEST = "newest";
+    HASH_AT = "hash_at";
     LOGS = "logs";
     LOGS_OF_STREAM = "logs_of_stream";
     LOGS_OF_WRITER = "logs_of_writer";

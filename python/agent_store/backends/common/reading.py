@@ -3,30 +3,21 @@
 A reading goes up to what was newest when it began. Each page is a short read of its own.
 """
 
-from dataclasses import dataclass
+from contextlib import nullcontext
 
 from agent_store._core import Entry
 from agent_store.backends.common.fate import Began
-from agent_store.backends.common.heads import listed, position
+from agent_store.backends.common.heads import listed
 from agent_store.backends.common.merge import Merge
 from agent_store.backends.common.one_log import OneLog
-from agent_store.backends.common.search import first_after
+from agent_store.backends.common.search import cut, first_after
+from agent_store.backends.common.select import Place, Select, newest
 from agent_store.backends.common.session import Session
 from agent_store.backends.common.whole import Whole
 
 LARGEST = 2**63 - 1
 
-
-@dataclass(frozen=True, slots=True)
-class Select:
-    """The only reading vocabulary. `after` is a position and excluded, `start` and `stop` are seqs, `stop` excluded."""
-
-    stream: str | None = None
-    writer: str | None = None
-    after: int = 0
-    start: int = 1
-    stop: int | None = None
-    reverse: bool = False
+Source = OneLog | Merge | Whole
 
 
 class Reading(Began):
@@ -35,21 +26,33 @@ class Reading(Began):
     def __init__(self, select: Select) -> None:
         super().__init__()
         self._select = select
-        self._source: OneLog | Merge | Whole | None = None
+        self._source: Source | None = None
+        self._newest: Place | None = None
+
+    @property
+    def newest(self) -> Place | None:
+        """What was newest in the store when it began, and where it ends; None before."""
+        return self._newest
 
     def next(self, session: Session, limit: int) -> list[Entry]:
         """At most `limit` entries more; none when the reading is over."""
         if self._source is None:
-            self._source = _begin(session, self._select)
+            # What is asked for first is where it ends, so no state is needed that is the same for all that comes after,
+            # unless what was seen before must be there all the while.
+            with nullcontext() if self._select.known is None else session.snapshot():
+                last = newest(session, self._select.known)
+                self._source = _begin(session, self._select, last[0])
+                self._newest = last
         return self._source.page(session, limit)
 
 
-def _begin(session: Session, select: Select) -> OneLog | Merge | Whole:
-    if select.stream is None and select.writer is None:
-        return Whole(select.after, position(session), reverse=select.reverse)
-    # One statement, so all of one state. What is looked up after it are entries, which stay as they are.
-    logs = listed(session, select.stream, select.writer)
-    begun = [row for row in logs if row[3] is not None]
+def _begin(session: Session, select: Select, upto: int) -> Source:
+    if select.is_everything:
+        return Whole(select.after, upto, reverse=select.reverse)
+    if select.is_nothing or select.after >= upto:
+        return OneLog(0, ("", ""), 1, 1, reverse=select.reverse)
+    logs = listed(session, select.streams, select.writer, select.exclude_writer)
+    begun = cut(session, logs, upto)
     if len(logs) != 1:
         return Merge(session, begun, select.after, reverse=select.reverse)
     if not begun:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+Listed = tuple[int, str, str, int | None, bytes | None, int | None]
+"""A log and its newest entry: id, stream, writer, seq, content_hash, position; None for what there is none of."""
+
 PAGE_BYTES = 4 << 20
 """A page ends when its payloads have this many bytes: memory stays flat with large ones too."""
 
@@ -25,8 +28,21 @@ class Session(Protocol):
     def may_forget(self) -> bool:
         """True where what was read may be undone and nobody is told: by a rollback on a connection of the caller's."""
 
+    def shown(self) -> str:
+        """What the store is on, to be read by people."""
+
     def fetch(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
         """All rows."""
+
+    def newest(self, known: int | None) -> list[tuple[int, Any]]:
+        """Position and hash of the newest entry, and of the one at `known` where that is another: what is there of
+        these, in any order, of one state.
+        """
+
+    def listed(self, streams: Sequence[str] | None, writer: str | None, excluded: str | None) -> list[tuple[Any, ...]]:
+        """The logs of these streams, of a writer, or all, and none of the writer `excluded`, as Listed. All, or those
+        of one stream, come by stream and writer.
+        """
 
     def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
         """The first rows of a statement that gives position, seq, content_hash, payload and log: at most `limit`, and

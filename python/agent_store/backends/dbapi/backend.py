@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from agent_store._core import Appended, Entry, Findings, Head
 from agent_store.backends.common import generations, heads, verifying
-from agent_store.backends.common.reading import Reading, Select
+from agent_store.backends.common.reading import Reading
+from agent_store.backends.common.select import Select, each_once
 from agent_store.backends.common.turn import Turn
 from agent_store.backends.dbapi import appending, facts, foreign, layout, writing
 from agent_store.backends.dbapi.errors import translated
@@ -128,15 +129,17 @@ class Dbapi:
 
     def pages(
         self,
-        stream: str | None = None,
+        stream: str | Sequence[str] | None = None,
         writer: str | None = None,
         *,
+        exclude_writer: str | None = None,
         after: int = 0,
         start: int = 1,
         stop: int | None = None,
         reverse: bool = False,
+        known: tuple[int, bytes] | None = None,
     ) -> Reading:
-        return Reading(Select(stream, writer, after, start, stop, reverse))
+        return Reading(Select(each_once(stream), writer, exclude_writer, after, start, stop, reverse, known))
 
     def read(self, pages: Reading, limit: int, tx: Transaction | None = None) -> list[Entry]:
         def read() -> list[Entry]:

@@ -51,6 +51,28 @@ class Session:
         rows = self.run(sql, params).fetchall()
         return [_decoded(row, text) for row in rows] if text else rows
 
+    def shown(self) -> str:
+        return f"the store in {self.path() or 'memory'}"
+
+    def path(self) -> str:
+        """Of the database, empty in memory."""
+        sql = "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
+        found: bytes | None = self.run(sql).fetchone()[0]
+        return (found or b"").decode(errors="surrogateescape")
+
+    def newest(self, known: int | None) -> list[tuple[int, Any]]:
+        found = self.fetch("newest")
+        if known is not None and found and found[0][0] != known:
+            found += [(known, content_hash) for (content_hash,) in self.fetch("hash_at", known)]
+        return found
+
+    def listed(self, streams: Sequence[str] | None, writer: str | None, excluded: str | None) -> list[tuple[Any, ...]]:
+        if streams is None:
+            return self.fetch("heads", excluded) if writer is None else self.fetch("heads_of_writer", writer)
+        if writer is None:
+            return [row for stream in streams for row in self.fetch("heads_of_stream", stream, excluded)]
+        return [row for stream in streams for row in self.fetch("heads_of_log", stream, writer)]
+
     def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
         return self._some(statement, params, limit, 0)[0]
 

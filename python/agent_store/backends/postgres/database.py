@@ -8,7 +8,8 @@ from typing import Any
 
 from agent_store._core import Appended, Entry, Findings, Head
 from agent_store.backends.common import generations, heads
-from agent_store.backends.common.reading import Reading, Select
+from agent_store.backends.common.reading import Reading
+from agent_store.backends.common.select import Select, each_once
 from agent_store.backends.postgres import host, informing, verifying, writing
 from agent_store.backends.postgres.ledger import Hints
 from agent_store.backends.postgres.reader import Reader
@@ -110,17 +111,19 @@ class Database(abc.ABC):
 
     def pages(
         self,
-        stream: str | None = None,
+        stream: str | Sequence[str] | None = None,
         writer: str | None = None,
         *,
+        exclude_writer: str | None = None,
         after: int = 0,
         start: int = 1,
         stop: int | None = None,
         reverse: bool = False,
+        known: tuple[int, bytes] | None = None,
     ) -> Reading:
         """A reading; nothing is read yet."""
         self.check_open()
-        return Reading(Select(stream, writer, after, start, stop, reverse))
+        return Reading(Select(each_once(stream), writer, exclude_writer, after, start, stop, reverse, known))
 
     def read(self, pages: Reading, limit: int, tx: Transaction | None = None) -> list[Entry]:
         """At most `limit` entries more; none when the reading is over."""

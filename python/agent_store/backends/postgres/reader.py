@@ -64,6 +64,27 @@ class Reader:
             return []
         return self.run((self._statements[statement], params))[0]
 
+    def shown(self) -> str:
+        """The schema."""
+        return f"the store in schema {self.schema!r}"
+
+    def newest(self, known: int | None) -> list[tuple[int, Any]]:
+        """In one statement."""
+        return self.fetch("newest", known)
+
+    def listed(self, streams: Sequence[str] | None, writer: str | None, excluded: str | None) -> list[tuple[Any, ...]]:
+        """In one statement."""
+        if excluded is not None and "\0" in excluded:
+            excluded = None  # No text of the server's can be that.
+        if streams is None:
+            return self.fetch("heads", excluded) if writer is None else self.fetch("heads_of_writer", writer)
+        if len(streams) != 1:
+            there = [stream for stream in streams if "\0" not in stream]
+            return self.fetch("heads_of_streams", there, writer, excluded) if there else []
+        if writer is None:
+            return self.fetch("heads_of_stream", *streams, excluded)
+        return self.fetch("heads_of_log", *streams, writer)
+
     def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
         """The first rows, bounded by the server."""
         return self.fetch(statement, *params, limit)
