@@ -12,9 +12,9 @@ from agent_store.backends import sqlite
 from agent_store.bulk import append_all
 from agent_store.doorbell import Doorbell
 from agent_store.follow import follow
-from agent_store.generation import LARGEST, Generation
+from agent_store.generation import Generation
 from agent_store.log import WriterLog
-from agent_store.reading import iterate, selected
+from agent_store.reading import LARGEST, iterate, selected
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 from agent_store.waiting import checked_timeout
