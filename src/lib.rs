@@ -42,7 +42,7 @@ mod _core {
     #[pymodule_export]
     use crate::py::{
         _options, Appended, Checker, CommitEvent, Entry, Findings, Fingerprint, Follower, Head, Pages, Sqlite,
-        Transaction, TransactionBlock, as_payload, check_name, check_options, check_statement, check_writable,
-        copy_block, draw_payloads, draw_rows, extend, extend_rows,
+        Transaction, TransactionBlock, Waiter, as_payload, check_name, check_options, check_statement, check_writable,
+        copy_block, draw_payloads, draw_rows, extend, extend_rows, ring_file,
     };
 }

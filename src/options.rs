@@ -8,6 +8,9 @@ pub static QUEUE: Switch = Switch(AtomicBool::new(true));
 /// Locks of our own descriptions; else files that are opened from then on have POSIX locks.
 pub static HOOKS: Switch = Switch(AtomicBool::new(true));
 
+/// Commits wake those who wait; else nobody is told of any, and looks for himself.
+pub static RINGS: Switch = Switch(AtomicBool::new(true));
+
 /// Pages at which the WAL is carried into the file; 0 is what the durability asks for.
 pub static WAL_PAGES: AtomicU32 = AtomicU32::new(0);
 

@@ -244,5 +244,5 @@ def test_info_of_a_file(store: Store) -> None:
     assert info["sqlite_version"].startswith("3.")
     assert set(info) == {
         *("kind", "path", "format", "id", "layout", "entries", "logs", "position", "bytes"),
-        *("sqlite_version", "durability", "read_only", "locks"),
+        *("sqlite_version", "durability", "read_only", "locks", "doorbell"),
     }

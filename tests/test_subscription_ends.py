@@ -68,7 +68,6 @@ def test_closing_waits_for_the_callback_that_runs(store: Store) -> None:
     store.log("s", "w").append_many([b"x"] * 3)
     assert slow.begun.wait(PATIENCE)
 
-
     def close(_: int) -> bool:
         subscription.close()
         return slow.over.is_set()

@@ -297,6 +297,8 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeout": float("inf")}, ValueError, "timeout"),
     ({"timeout": "1"}, TypeError, "timeout"),
     ({"stream": 1}, TypeError, "stream"),
+    ({"stream": []}, ValueError, "stream"),
+    ({"stream": {"s"}}, TypeError, "stream"),
     ({"stream": ["s", 1]}, TypeError, "stream"),
     ({"stream": b"s"}, TypeError, "stream"),
     ({"stream": ["\ud800"]}, ValueError, "stream"),

@@ -1,9 +1,8 @@
 """Iterating over entries, page by page."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from agent_store._core import check_name
 from agent_store.transaction import Binding
 
 if TYPE_CHECKING:
@@ -21,20 +20,3 @@ def iterate(binding: Binding, pages: Any) -> Iterator["Entry"]:
         yield from page
         del page  # the next one takes its memory
         size = min(size * 4, LARGEST_PAGE)
-
-
-def selected(
-    stream: str | Sequence[str] | None, writer: str | None, exclude_writer: str | None = None
-) -> str | tuple[str, ...] | None:
-    """`stream` as a backend takes it. What can be looked for is any str that UTF-8 can hold; TypeError, ValueError."""
-    for what, name in (("writer", writer), ("exclude_writer", exclude_writer)):
-        if name is not None:
-            check_name(what, name)
-    if stream is None or isinstance(stream, str | bytes) or not isinstance(stream, Iterable):
-        if stream is not None:
-            check_name("stream", stream)
-        return stream
-    streams = tuple(stream)
-    for name in streams:
-        check_name("stream", name)
-    return streams

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from agent_store._core import Entry, Head, TransactionBlock, check_name, draw_rows
+from agent_store._core import Entry, Head, TransactionBlock, draw_rows
 from agent_store.backends import sqlite
 from agent_store.bulk import append_all
 from agent_store.doorbell import Doorbell
 from agent_store.follow import follow
 from agent_store.generation import Generation
 from agent_store.log import WriterLog
-from agent_store.reading import LARGEST, iterate, selected
+from agent_store.names import check_names, checked_streams
+from agent_store.reading import LARGEST, iterate
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 from agent_store.waiting import checked_timeout
@@ -178,7 +179,8 @@ class Store:
 
         Ends where the store ended at the first `next()`. With `stream` (one, or several) or `writer` only theirs.
         """
-        stream = selected(stream, writer)
+        stream = checked_streams(stream)
+        check_names(None, writer)
         if after < 0:
             raise ValueError(f"after must be a position, 0 or more, not {after}")
         pages = self._binding.backend.pages(stream, writer, after=min(after, LARGEST), reverse=reverse)
@@ -186,8 +188,7 @@ class Store:
 
     def heads(self, stream: str | None = None) -> list[Head]:
         """The newest entry of every log, or of those of one stream, by stream and writer."""
-        if stream is not None:
-            check_name("stream", stream)
+        check_names(stream)
         return self._binding.backend.heads(stream, self._binding.reading())
 
     def position(self) -> int:
@@ -226,7 +227,8 @@ class Store:
         older state of it restored, ForkedStore; and this call TransactionConflict inside `transaction()`, BackendError
         on a caller's connection.
         """
-        streams = selected(stream, writer, exclude_writer)
+        streams = checked_streams(stream)
+        check_names(None, writer, exclude_writer)
         seconds = checked_timeout(timeout)
         waiter, follower = follow(
             self._binding, "watch()", stream=streams, writer=writer, exclude_writer=exclude_writer, after=after

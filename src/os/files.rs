@@ -13,7 +13,7 @@ pub use windows::*;
 #[cfg(unix)]
 mod unix {
     use std::fs::{Permissions, TryLockError};
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+    use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 
     use super::{CStr, File, Metadata, OpenOptions, Path, io};
 
@@ -33,6 +33,21 @@ mod unix {
     /// For its maker alone until it is whole; `mode` are its permissions, less the umask.
     pub fn create(path: &Path, mode: u32) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
+    }
+
+    /// What is there itself, and no link: never waiting for whoever may be at the other end.
+    pub fn open_there(path: &Path, write: bool) -> io::Result<File> {
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        OpenOptions::new().read(true).write(write).custom_flags(flags).open(path)
+    }
+
+    /// How many bytes there were.
+    pub fn read_start(file: &File, into: &mut [u8]) -> io::Result<usize> {
+        file.read_at(into, 0)
+    }
+
+    pub fn write_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all_at(bytes, 0)
     }
 
     /// False where another has taken it for one left behind.
@@ -65,7 +80,7 @@ mod unix {
 
 #[cfg(windows)]
 mod windows {
-    use std::os::windows::fs::OpenOptionsExt;
+    use std::os::windows::fs::{FileExt, OpenOptionsExt};
 
     use super::{CStr, File, Metadata, OpenOptions, Path, io};
 
@@ -85,6 +100,18 @@ mod windows {
     /// While it is open it cannot be removed, and needs no lock that says so. A lock would keep SQLite from it.
     pub fn create(path: &Path, _: u32) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).share_mode(SHARE_READ_AND_WRITE).open(path)
+    }
+
+    pub fn open_there(path: &Path, write: bool) -> io::Result<File> {
+        OpenOptions::new().read(true).write(write).open(path)
+    }
+
+    pub fn read_start(file: &File, into: &mut [u8]) -> io::Result<usize> {
+        file.seek_read(into, 0)
+    }
+
+    pub fn write_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+        file.seek_write(bytes, 0).map(drop)
     }
 
     pub fn hold(_: &File) -> bool {

@@ -9,24 +9,16 @@ use super::errors::{detached, reporting};
 use super::findings::Findings;
 use super::head::{Appended, Head};
 use super::pages::{Pages, entries};
+use super::transaction::{Transaction, of};
+use super::waiter::Waiter;
 use super::{hash, values};
 use crate::os::fork;
-use crate::sqlite::{self, Expected, Reading, Select, Settings, Store};
+use crate::sqlite::{Expected, Reading, Select, Settings, Store};
 
 /// A store on an SQLite file, or in memory.
 #[pyclass(frozen, module = "agent_store._core")]
 pub struct Sqlite {
     store: Store,
-}
-
-/// A transaction that lasts over many calls, or a savepoint inside one.
-#[pyclass(frozen, module = "agent_store._core")]
-pub struct Transaction {
-    inner: sqlite::Transaction,
-}
-
-fn of<'a>(tx: Option<&'a Bound<'_, Transaction>>) -> Option<&'a sqlite::Transaction> {
-    tx.map(|tx| &tx.get().inner)
 }
 
 #[pymethods]
@@ -275,6 +267,14 @@ impl Sqlite {
         let tx = of(tx);
         let rows = detached(py, |check| self.store.query(sql, &params, may_write, tx, check))?;
         values::rows(py, rows)
+    }
+
+    fn waiter(&self, py: Python<'_>) -> PyResult<Waiter> {
+        detached(py, |_| self.store.waiter()).map(Waiter::of)
+    }
+
+    fn ring(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, |_| self.store.ring())
     }
 
     #[pyo3(signature = (tx=None))]

@@ -14,9 +14,11 @@ mod input;
 mod options;
 mod pages;
 mod rows;
+mod transaction;
 mod values;
+mod waiter;
 
-pub use backend::{Sqlite, Transaction};
+pub use backend::Sqlite;
 pub use block::TransactionBlock;
 pub use checker::Checker;
 pub use entry::Entry;
@@ -27,7 +29,9 @@ pub use input::{as_payload, check_name, check_statement, check_writable, draw_pa
 pub use options::_options;
 pub use pages::Pages;
 pub use rows::{copy_block, extend, extend_rows};
+pub use transaction::Transaction;
 pub use values::check_options;
+pub use waiter::{Waiter, ring_file};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

@@ -109,6 +109,7 @@ pub fn info<'py>(py: Python<'py>, kind: &str, info: Info) -> PyResult<Bound<'py,
     dict.set_item("durability", durability)?;
     dict.set_item("read_only", info.read_only)?;
     dict.set_item("locks", info.locks)?;
+    dict.set_item("doorbell", info.doorbell)?;
     Ok(dict)
 }
 

@@ -26,6 +26,7 @@ impl Pool {
         let line = std::mem::take(&mut slots.line);
         drop(slots);
         line.close();
+        self.bell.leave(self);
         drop(readers);
         self.end_last();
     }

@@ -52,6 +52,11 @@ impl Identity {
         Ok(Self { files, opened: Some(Instant::now()), length, cut_to: AtomicU64::new(u64::MAX), ..Self::default() })
     }
 
+    /// The database, and where it is.
+    pub fn database(&self) -> Option<(&Path, Inode)> {
+        self.files.first().map(|(path, inode)| (path.as_path(), *inode))
+    }
+
     /// As a call begins.
     pub fn check(&self, patience: &Patience<'_>) -> Result<()> {
         if self.is_due(patience.begun()) { self.look(patience) } else { Ok(()) }
@@ -164,6 +169,6 @@ fn replaced(path: &Path, what: &str) -> Error {
 }
 
 /// Without the division of 128 bits that `as_millis` takes.
-fn millis(time: Duration) -> u64 {
+pub fn millis(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000).saturating_add(time.subsec_millis().into())
 }

@@ -2,9 +2,9 @@
 
 use super::conn::Conn;
 use super::connection::Durability;
-use super::connection::Settings;
 use super::heads::last_position;
 use super::layout::{FORMAT, Layout};
+use super::pool::Pool;
 use crate::error::Result;
 use crate::os::locks;
 
@@ -22,9 +22,11 @@ pub struct Info {
     pub read_only: bool,
     /// `None` in memory.
     pub locks: Option<&'static str>,
+    pub doorbell: &'static str,
 }
 
-pub fn of(conn: &Conn, settings: &Settings) -> Result<Info> {
+pub fn of(conn: &Conn, pool: &Pool) -> Result<Info> {
+    let settings = &pool.settings;
     let number = |sql: &str| conn.sqlite.query_row(sql, (), |row| row.get::<_, i64>(0));
     let compact = conn.layout == Layout::Compact;
     let id = "SELECT ival FROM _agent_store_meta WHERE key = '_agent_store.id'";
@@ -40,5 +42,6 @@ pub fn of(conn: &Conn, settings: &Settings) -> Result<Info> {
         durability: settings.durability,
         read_only: settings.read_only,
         locks: settings.path.as_deref().map(locks::of),
+        doorbell: pool.bell.kind(settings),
     })
 }

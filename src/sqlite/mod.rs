@@ -3,6 +3,7 @@
 mod append;
 mod audit;
 mod backup;
+mod bell;
 mod block;
 mod carry;
 mod closing;
@@ -50,6 +51,7 @@ use std::time::Duration;
 use rusqlite::types::Value;
 
 pub use append::{Appended, Expected};
+pub use bell::{Waiter, ring_beside};
 pub use connection::{Durability, Settings};
 pub use generation::Change;
 pub use info::Info;
@@ -292,6 +294,6 @@ impl Store {
     }
 
     pub fn info(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<Info> {
-        self.via(tx, check).read(|conn| info::of(conn, &self.pool.settings))
+        self.via(tx, check).read(|conn| info::of(conn, &self.pool))
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::bell::Bell;
 use super::carry::Carrier;
 use super::conn::Conn;
 use super::connection::{Role, Settings};
@@ -24,6 +25,9 @@ pub struct Pool {
     pub settings: Settings,
     pub identity: Identity,
     pub carrier: Carrier,
+    pub bell: Arc<Bell>,
+    /// Somebody waited for commits.
+    pub waited_in: AtomicBool,
     pid: u32,
     reader_role: Role,
     slots: Mutex<Slots>,
@@ -62,6 +66,8 @@ impl Pool {
         };
         Arc::new(Self {
             carrier: Carrier::default(),
+            bell: identity.database().map_or_else(Bell::in_memory, |(path, inode)| Bell::of(path, inode)),
+            waited_in: AtomicBool::new(false),
             settings,
             identity,
             pid: std::process::id(),

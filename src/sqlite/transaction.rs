@@ -41,6 +41,9 @@ pub fn commit(pool: &Arc<Pool>, conn: &mut Conn) -> Result<()> {
         return Err(error);
     }
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
+        if pool.in_memory() || conn.wal.is_longer() {
+            pool.bell.ring();
+        }
         conn.heads.committed(&conn.sqlite);
         pool.carrier.committed(pool, conn);
         return Ok(());

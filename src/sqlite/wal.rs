@@ -22,21 +22,30 @@ use crate::os;
 pub struct Wal {
     /// It may hold what is not on the disk, and is not to be carried into the file.
     unsure: AtomicBool,
-    /// Its pages after the newest commit of this connection.
-    pages: Arc<AtomicU32>,
+    told: Arc<Told>,
+}
+
+/// By SQLite, after each commit of this connection that changed something.
+#[derive(Default)]
+struct Told {
+    /// Pages in the log.
+    pages: AtomicU32,
+    /// Nobody has asked since.
+    anew: AtomicBool,
 }
 
 impl Wal {
     /// To be called when a writing connection is set up.
     pub fn of(conn: &mut Connection) -> Result<Self> {
-        let pages = Arc::<AtomicU32>::default();
-        let told = Arc::clone(&pages);
+        let told = Arc::<Told>::default();
+        let tell = Arc::clone(&told);
         // In the place of SQLite's own carrying after commits, which tells nobody when it fails.
         conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
-            told.store(pages.unsigned_abs(), Ordering::Relaxed);
+            tell.pages.store(pages.unsigned_abs(), Ordering::Relaxed);
+            tell.anew.store(true, Ordering::Relaxed);
             Ok(())
         }))?;
-        let wal = Self { unsure: AtomicBool::new(false), pages };
+        let wal = Self { unsure: AtomicBool::new(false), told };
         if os::wal::is_written(conn)? {
             wal.doubt(conn)?;
             // What fails here fails again before the first write, and is said then: to read needs none of it.
@@ -90,9 +99,14 @@ impl Wal {
         keep(conn, false)
     }
 
+    /// Whether a commit of this connection changed something since this was last asked.
+    pub fn is_longer(&self) -> bool {
+        self.told.anew.swap(false, Ordering::Relaxed)
+    }
+
     /// Pages, after the newest commit of this connection.
     pub fn pages(&self) -> u32 {
-        self.pages.load(Ordering::Relaxed)
+        self.told.pages.load(Ordering::Relaxed)
     }
 
     /// A sync failed, or may have.

@@ -1,0 +1,148 @@
+//! One who waits at a store.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::lock;
+use crate::error::{Error, Result};
+use crate::os::event::Event;
+use crate::sqlite::Store;
+use crate::sqlite::pool::Pool;
+use crate::sqlite::wait::{Check, Patience};
+
+/// How often signals are looked at by who sleeps in short naps.
+const ASK: Duration = Duration::from_millis(50);
+
+pub struct Waiter(Arc<Inner>);
+
+pub struct Inner {
+    pub pool: Arc<Pool>,
+    timeout: Duration,
+    stopped: AtomicBool,
+    event: Mutex<Option<Event>>,
+}
+
+impl Store {
+    /// What is committed after this returns ends its waiting.
+    pub fn waiter(&self) -> Result<Waiter> {
+        let pool = &self.pool;
+        pool.check_open()?;
+        pool.bell.expect(pool)?;
+        let (stopped, event) = (AtomicBool::new(false), Mutex::default());
+        Ok(Waiter(Arc::new(Inner { pool: Arc::clone(pool), timeout: self.timeout, stopped, event })))
+    }
+
+    pub fn ring(&self) -> Result<()> {
+        self.pool.check_open()?;
+        self.pool.bell.ring();
+        Ok(())
+    }
+}
+
+impl Waiter {
+    pub fn look(&self, check: Check<'_>) -> Result<u64> {
+        self.0.check(check)?;
+        Ok(self.0.pool.bell.look())
+    }
+
+    /// Sleep until `look` is no longer `seen`. False after `timeout`, or once stopped.
+    pub fn wait(&self, seen: u64, timeout: Option<Duration>, check: Check<'_>) -> Result<bool> {
+        let Inner { pool, stopped, .. } = &*self.0;
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut asked = Instant::now();
+        self.0.check(check)?;
+        loop {
+            if stopped.load(SeqCst) {
+                return Ok(false);
+            }
+            pool.check_open()?;
+            // Before all else: who rang is not to wait for what costs more.
+            if pool.bell.look() != seen {
+                return Ok(true);
+            }
+            let now = Instant::now();
+            if now - asked >= ASK {
+                check()?;
+                asked = now;
+            }
+            self.0.check(check)?;
+            let mut slice = pool.bell.slice();
+            if let Some(end) = end {
+                slice = slice.min(end.saturating_duration_since(now));
+                if slice.is_zero() {
+                    return Ok(false);
+                }
+            }
+            pool.bell.look_after(!pool.settings.read_only);
+            if pool.bell.sleep(seen, slice) {
+                check()?;
+            }
+        }
+    }
+
+    /// A descriptor that is readable after a ring, and at first.
+    pub fn fileno(&self) -> Result<i32> {
+        self.0.pool.guard()?;
+        self.0.pool.check_open()?;
+        if self.0.stopped.load(SeqCst) {
+            return Err(Error::Invalid("this waiter was stopped: it has no descriptor any more".into()));
+        }
+        let fd = {
+            let mut event = lock(&self.0.event);
+            if let Some(event) = &*event {
+                return Ok(event.fd());
+            }
+            let made = Event::new().map_err(|error| {
+                Error::Backend(format!("no descriptor for an event loop can be made on this system ({error})"))
+            })?;
+            let fd = made.fd();
+            *event = Some(made);
+            fd
+        };
+        self.0.pool.bell.watch(&self.0)?;
+        Ok(fd)
+    }
+
+    /// End what waits in it, and all later waiting.
+    pub fn stop(&self) {
+        if self.0.stopped.swap(true, SeqCst) || self.0.pool.guard().is_err() {
+            return;
+        }
+        let event = lock(&self.0.event).take();
+        drop(event);
+        self.0.pool.bell.wake();
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Inner {
+    /// Whether the store is open, and its file where it was.
+    fn check(&self, check: Check<'_>) -> Result<()> {
+        self.pool.check_open()?;
+        let patience = Patience::new(self.timeout, check);
+        // A store that is closed leaves no WAL either: then it is that.
+        self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(SeqCst)
+    }
+
+    /// True where who waits is to be told of an error.
+    pub fn fails(&self) -> bool {
+        self.check(&|| Ok(())).is_err()
+    }
+
+    pub fn set(&self) {
+        // Under the lock: once it is closed, its number may be another's.
+        if let Some(event) = &*lock(&self.event) {
+            event.set();
+        }
+    }
+}
