@@ -74,6 +74,11 @@ class Place:
     def open(self, **options: Any) -> Store:
         raise NotImplementedError
 
+    @property
+    def target(self) -> str:
+        """What another process opens it by."""
+        raise NotImplementedError
+
     def sql(self, statement: str) -> str:
         """A statement, written with `?` or `:name` and our tables' bare names, as this database has it."""
         return statement
@@ -87,6 +92,10 @@ class File(Place):
     def __init__(self, kind: str, path: Path) -> None:
         super().__init__(kind)
         self.path = path
+
+    @property
+    def target(self) -> str:
+        return ":memory:" if self.kind == "memory" else str(self.path)
 
     def open(self, **options: Any) -> Store:
         return agent_store.open(":memory:" if self.kind == "memory" else self.path, **options)
@@ -146,6 +155,10 @@ class Schema(Place):
         with psycopg.connect(self.admin, autocommit=True) as connection:
             cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
+
+    @property
+    def target(self) -> str:
+        return self.url
 
     def open(self, **options: Any) -> Store:
         if self.kind == "postgres":

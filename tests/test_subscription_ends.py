@@ -14,7 +14,7 @@ import pytest
 import agent_store
 from agent_store import CommitEvent, Store, Subscription
 from agent_store.errors import StoreClosed, StoreReplaced
-from stores import File, Place, Schema
+from stores import Place
 from threads import A_MOMENT, PATIENCE, Threads, turn_taken
 from told import Told, events
 
@@ -232,10 +232,8 @@ ENDS: dict[str, tuple[str, list[str]]] = {
 @pytest.mark.parametrize("end", ENDS)
 def test_the_program_ends(place: Place, end: str) -> None:
     """Soon, with nothing to say, whatever is left open; a callback that runs comes to its end."""
-    assert isinstance(place, Schema | File)
-    where = place.url if isinstance(place, Schema) else str(place.path) if place.kind == "file" else ":memory:"
     code, told = ENDS[end]
-    command = [sys.executable, "-c", END + code, where]
+    command = [sys.executable, "-c", END + code, place.target]
     found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     ended = time.monotonic()
     assert (found.returncode, found.stderr) == (0, "")

@@ -17,11 +17,11 @@ class Told(list[CommitEvent]):
     def __call__(self, event: CommitEvent) -> None:
         self._queue.put(event)
 
-    def until(self, count: int) -> list[CommitEvent]:
-        """All events, once there are so many, and a moment longer for what there should not be."""
+    def until(self, count: int, longer: float = 0.02) -> list[CommitEvent]:
+        """All events, once there are so many; `longer` seconds more are for what there should not be."""
         while len(self) < count:
             self.append(self._queue.get(timeout=PATIENCE))
-        time.sleep(0.02)
+        time.sleep(longer)
         while not self._queue.empty():
             self.append(self._queue.get())
         return list(self)
