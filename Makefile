@@ -40,7 +40,7 @@ test: build/venv.stamp $(PEER) ## Run the Rust tests, and the Python tests on th
 
 soak: build/venv.stamp ## Kill a thousand writers, cut the power thousands of times, fail each call of the disk in each way
 	FAULT_CUTS=1000 FAULT_ALL=1 cargo test --locked --no-default-features --test faults
-	FAULT_KILLS=500 $(VENV)/pytest --timeout 3600 tests/test_crash.py $(wildcard tests/soak_*.py) $(ARGS)
+	FAULT_KILLS=500 $(VENV)/pytest --timeout 3600 tests/test_crash.py tests/test_consumer.py $(wildcard tests/soak_*.py) $(ARGS)
 
 bench: build/venv.stamp $(PEER) ## Measure the speed against what one would write by hand, and print the table
 	$(VENV)/pytest benches/bench_store.py --benchmark-enable --timeout 1200 $(ARGS)

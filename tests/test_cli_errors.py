@@ -20,6 +20,8 @@ from tampering import damage
 ARGUMENTS: dict[str, list[str]] = {
     "append": ["s", "w", "-p", "x"],
     "show": ["s", "w"],
+    "tail": [],
+    "exec": ["--as", "g", "--", "true"],
     "heads": [],
     "verify": [],
     "generation": ["g"],
@@ -29,7 +31,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "import": [],
     "info": [],
 }
-READING = [verb for verb in ARGUMENTS if verb not in {"append", "backup", "copy", "import"}]
+READING = [verb for verb in ARGUMENTS if verb not in {"append", "exec", "backup", "copy", "import"}]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -63,6 +65,14 @@ def test_every_command_is_tested() -> None:
         ("show app.db s w --start 0", "argument --start: a whole number, 1 or more, and not '0'"),
         ("show app.db s w -n many", "a whole number, 1 or more, and not 'many'"),
         ("show app.db s w --raw --json", "either --raw or --json"),
+        ("tail app.db -n -1", "argument -n/--count: a whole number, 0 or more, and not '-1'"),
+        ("tail app.db s", "unrecognized arguments: s"),
+        ("exec app.db -- true", "the following arguments are required: --as; see agent-store exec --help"),
+        ("exec --as g", "the following arguments are required: DB"),
+        ("exec --as g app.db", "a command is missing; agent-store exec --as NAME DB -- CMD"),
+        ("exec --as g app.db --", "a command is missing"),
+        ("exec --as g app.db cat -n", "unrecognized arguments: -n"),
+        ("exec --as g app.db --retry soon -- true", "argument --retry: seconds, 0 or more"),
         ("append app.db s w -p x file", "either -p TEXT or files"),
         ("append app.db s w --batch 0", "argument --batch: "),
         ("append app.db s w --durability some", "argument --durability: invalid choice"),
@@ -129,7 +139,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path, capsys: Capture, verb: str)
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"not a database " * 1_000)
     assert "another kind of file, an encrypted database, or its header is damaged" in refused(garbage)
-    if verb in READING:
+    if verb in {*READING, "exec"}:
         missing = tmp_path / "missing.db"
         assert refused(missing).startswith(f"{missing} does not exist")
     newer = tmp_path / "newer.db"

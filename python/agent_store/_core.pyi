@@ -206,7 +206,9 @@ class TransactionBlock:
     ) -> None: ...
 
 @final
-class Pages: ...
+class Pages:
+    @property
+    def newest(self) -> tuple[int, bytes] | None: ...
 
 @final
 class Waiter:
@@ -251,13 +253,15 @@ class Sqlite:
     def append_rows(self, rows: list[tuple[str, str, bytes]], tx: Transaction | None = None) -> int: ...
     def pages(
         self,
-        stream: str | None = None,
+        stream: str | Sequence[str] | None = None,
         writer: str | None = None,
         *,
+        exclude_writer: str | None = None,
         after: int = 0,
         start: int = 1,
         stop: int | None = None,
         reverse: bool = False,
+        known: tuple[int, bytes] | None = None,
     ) -> Pages: ...
     def read(self, pages: Pages, limit: int, tx: Transaction | None = None) -> list[Entry]: ...
     def heads(self, stream: str | None = None, tx: Transaction | None = None) -> list[Head]: ...

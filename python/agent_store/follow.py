@@ -1,47 +1,113 @@
-"""Where somebody has got to in a store, and what comes next: the one logic of watching, which knows nothing of sleeping."""
+"""Where somebody has got to in a store, and what comes next: the one logic of watching, which never sleeps."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent_store.generation import LARGEST
 from agent_store.reading import LARGEST_PAGE
 from agent_store.transaction import Binding
+from agent_store.waiting import check_can_wait, checked_after
 
 if TYPE_CHECKING:
     from agent_store._core import Entry
+    from agent_store.backends.backend import Waiter
+
+NOTHING = (None,)
+
+
+def follow(binding: Binding, call: str, **selected: Any) -> "tuple[Waiter, Follower]":
+    """One who waits, and what it has to read: from the moment of this call on, or from `after`."""
+    checked_after(selected.get("after"))
+    check_can_wait(binding, call)
+    waiter = binding.backend.waiter()  # First: on a caller's connection nobody can wait, and nothing is done.
+    try:
+        return waiter, Follower(binding, **selected)
+    except BaseException:
+        waiter.stop()
+        raise
 
 
 class Follower:
     """Entries in commit order, without a gap and none twice, from a position on.
 
-    `position` is how far it has looked: whatever it selects at or below was returned by `step`.
+    Whoever sleeps does this, again and again: `take` until it gives None; look at the bell; `step`; and where that is
+    False, sleep until the bell is rung.
+
+    An interrupt, wherever it falls, takes no entry away: what `take` has not returned comes again.
     """
 
     def __init__(
         self,
         binding: Binding,
-        stream: str | Sequence[str] | None,
-        writer: str | None,
-        exclude_writer: str | None,
-        after: int,
+        *,
+        stream: str | Sequence[str] | None = None,
+        writer: str | None = None,
+        exclude_writer: str | None = None,
+        after: int | None = None,
     ) -> None:
-        self.position = after
+        """`after=None`: after what is newest now, which is looked up."""
         self._binding = binding
-        self._select = {"stream": stream, "writer": writer, "exclude_writer": exclude_writer}
+        self._select: dict[str, Any] = {"stream": stream, "writer": writer, "exclude_writer": exclude_writer}
         self._known: tuple[int, bytes] | None = None
         self._pages: Any = None
+        self._page: Sequence[Entry | None] = NOTHING
+        self._next = 0
+        self._position = self._newest() if after is None else min(after, LARGEST)
 
-    def step(self) -> "list[Entry]":
-        """The next page; empty where nothing more is there now. StoreReplaced where what was seen is there no more."""
+    @property
+    def position(self) -> int:
+        """How far it has come: what it selects at or below was taken, and nothing above was."""
+        return self._position
+
+    def take(self) -> "Entry | None":
+        """The next of the entries that `step` found; None: step again."""
+        # No call in here, after which an interrupt or another thread could come in between.
+        entry = self._page[self._next]
+        if entry is not None:
+            self._next += 1
+            self._position = entry.position
+        return entry
+
+    def step(self) -> bool:
+        """Read on, once all was taken. False: nothing more was there after this call had begun.
+
+        StoreReplaced where what was seen is there no more. After any error the next call tries the same again.
+        """
+        if self._page[self._next] is not None:
+            return True
+        try:
+            # A reading ends at what was newest as it began. Only one that begins here may say that there is no more.
+            goes_on = self._pages is not None
+            return self._read() or (goes_on and self._read())
+        except BaseException:
+            self._pages = None  # It may have come further than what was kept of it.
+            raise
+
+    def _read(self) -> bool:
         backend = self._binding.backend
         if self._pages is None:
-            self._pages = backend.pages(**self._select, after=self.position, known=self._known)
-        page = backend.read(self._pages, LARGEST_PAGE, None)
+            self._pages = backend.pages(**self._select, after=self._position, known=self._known)
+        self._page, self._next = NOTHING, 0  # The next one takes its memory.
+        page: list[Any] = backend.read(self._pages, LARGEST_PAGE, None)
+        newest = self._pages.newest or (0, b"")
         if page:
-            self.position = page[-1].position
-            return page
-        newest = self._pages.newest
-        if newest is not None and newest[0] > 0:
-            self._known = newest
-            self.position = max(self.position, newest[0])
+            if page[-1].position >= newest[0]:
+                self._end(newest)
+            page.append(None)
+            self._page = page
+            return True
+        self._end(newest)
+        self._position = max(self._position, newest[0])
+        return False
+
+    def _end(self, newest: tuple[int, bytes]) -> None:
         self._pages = None
-        return []
+        if newest[0] > 0:
+            self._known = newest
+
+    def _newest(self) -> int:
+        backend = self._binding.backend
+        pages = backend.pages(after=LARGEST)
+        backend.read(pages, 1, None)
+        self._end(pages.newest or (0, b""))
+        return self._known[0] if self._known else 0

@@ -2,6 +2,7 @@
 
 from agent_store._core import check_name, check_writable
 from agent_store.transaction import Binding
+from agent_store.waiting import wait_for_rise
 
 LARGEST = 2**63 - 1
 RESERVED = "_agent_store."
@@ -44,6 +45,15 @@ class Generation:
         """`n` values that nobody else gets; ValueError for n < 1."""
         last = self._change("reserve", _number("n", n, 1))
         return range(last - n + 1, last + 1)
+
+    def wait(self, after: int | None = None, timeout: float | None = None) -> int:
+        """Sleep until the counter is above `after` (None: above what it is now); its value, also at the timeout.
+
+        `timeout` is in seconds, as of `store.doorbell.wait`, and so are the errors.
+        """
+        binding = self._binding
+        current = lambda: binding.backend.advance(self._key, "current", 0, None)  # noqa: E731 - one line says it
+        return wait_for_rise(binding, "wait()", current, after, timeout)
 
     def _change(self, how: str, n: int) -> int:
         if not self._writable:

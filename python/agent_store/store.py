@@ -3,20 +3,22 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from agent_store._core import Entry, Head, TransactionBlock, check_name, draw_rows
+from agent_store._core import Head, TransactionBlock, draw_rows
 from agent_store.backends import sqlite
 from agent_store.bulk import append_all
 from agent_store.doorbell import Doorbell
-from agent_store.follow import Follower
+from agent_store.follow import follow
 from agent_store.generation import LARGEST, Generation
 from agent_store.log import WriterLog
-from agent_store.reading import iterate
+from agent_store.names import check_names, checked_streams
+from agent_store.reading import Entries, iterate
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
+from agent_store.waiting import checked_timeout
 from agent_store.watch import Watch
 
 if TYPE_CHECKING:
@@ -119,13 +121,6 @@ def binding_of(what: str, store: object) -> Binding:
     return store._binding  # noqa: SLF001 - of its own module
 
 
-def _check_names(stream: str | None, writer: str | None) -> None:
-    """What can be looked for: any str that UTF-8 can hold."""
-    for what, name in (("stream", stream), ("writer", writer)):
-        if name is not None:
-            check_name(what, name)
-
-
 def _is_connection(target: object, module: str) -> bool:
     loaded = sys.modules.get(module)  # who has such a connection has imported it
     return loaded is not None and isinstance(target, loaded.Connection)
@@ -173,13 +168,19 @@ class Store:
         return self.position() if position is None else position
 
     def entries(
-        self, *, after: int = 0, stream: str | None = None, writer: str | None = None, reverse: bool = False
-    ) -> Iterator[Entry]:
+        self,
+        *,
+        after: int = 0,
+        stream: str | Sequence[str] | None = None,
+        writer: str | None = None,
+        reverse: bool = False,
+    ) -> Entries:
         """The entries with positions above `after`, in commit order or backwards, in pages.
 
-        Ends where the store ended at the first `next()`. With `stream` or `writer` only theirs.
+        Ends where the store ended at the first `next()`. With `stream` (one, or several) or `writer` only theirs.
         """
-        _check_names(stream, writer)
+        stream = checked_streams(stream)
+        check_names(None, writer)
         if after < 0:
             raise ValueError(f"after must be a position, 0 or more, not {after}")
         pages = self._binding.backend.pages(stream, writer, after=min(after, LARGEST), reverse=reverse)
@@ -187,7 +188,7 @@ class Store:
 
     def heads(self, stream: str | None = None) -> list[Head]:
         """The newest entry of every log, or of those of one stream, by stream and writer."""
-        _check_names(stream, None)
+        check_names(stream)
         return self._binding.backend.heads(stream, self._binding.reading())
 
     def position(self) -> int:
@@ -217,11 +218,22 @@ class Store:
     ) -> Watch:
         """The entries with positions above `after`, and then each that is committed, by anybody: `tail -f`.
 
-        In commit order, without a gap, none twice. `after=None` begins now, `after=0` at the first entry. Ends `timeout`
-        seconds after the last entry, or when it is closed.
+        In commit order, without a gap, none twice. `after=None` begins with what is committed from this call on,
+        `after=0` with the first entry. With `stream` (one name or several) and `writer` only theirs; without those of
+        `exclude_writer`. Ends `timeout` seconds after `next` found no entry (0: when all that is there was taken), or
+        when it is closed. Ctrl-C is heard within 100 ms.
+
+        `next` raises StoreClosed where the store is closed meanwhile, StoreReplaced where the file is replaced or an
+        older state of it restored, ForkedStore; and this call TransactionConflict inside `transaction()`, BackendError
+        on a caller's connection.
         """
-        start = self.position() if after is None else after
-        return Watch(self._binding, Follower(self._binding, stream, writer, exclude_writer, start), timeout)
+        streams = checked_streams(stream)
+        check_names(None, writer, exclude_writer)
+        seconds = checked_timeout(timeout)
+        waiter, follower = follow(
+            self._binding, "watch()", stream=streams, writer=writer, exclude_writer=exclude_writer, after=after
+        )
+        return Watch(self._binding, waiter, follower, seconds)
 
     def transaction(self) -> TransactionBlock:
         """`with store.transaction():` all that this thread does in the block is committed together, or vanishes."""

@@ -129,18 +129,22 @@ impl Sqlite {
         detached(py, |check| self.store.append_rows(&borrowed, tx, check))
     }
 
-    #[pyo3(signature = (stream=None, writer=None, *, after=0, start=1, stop=None, reverse=false))]
+    /// `stream`: one, several, or `None` for all. `known`: position and hash of an entry that was seen there.
+    #[pyo3(signature = (stream=None, writer=None, *, exclude_writer=None, after=0, start=1, stop=None, reverse=false, known=None))]
     fn pages(
         &self,
-        stream: Option<String>,
+        stream: Option<&Bound<'_, PyAny>>,
         writer: Option<String>,
+        exclude_writer: Option<String>,
         after: i64,
         start: i64,
         stop: Option<i64>,
         reverse: bool,
-    ) -> Pages {
-        let select = Select { stream, writer, after, start, stop, reverse };
-        Pages::of(Reading::new(select))
+        known: Option<(i64, &[u8])>,
+    ) -> PyResult<Pages> {
+        let (streams, known) = (values::streams(stream)?, values::place(known)?);
+        let select = Select { streams, writer, exclude_writer, after, start, stop, reverse, known };
+        Ok(Pages::of(Reading::new(select)))
     }
 
     /// At most `limit` entries more; an empty list when the reading is over.

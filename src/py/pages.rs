@@ -33,6 +33,17 @@ impl Pages {
     }
 }
 
+#[pymethods]
+impl Pages {
+    /// Position and hash of what was newest in the store when it began; `None` before.
+    #[getter]
+    fn newest<'py>(&self, py: Python<'py>) -> Option<(i64, Bound<'py, PyBytes>)> {
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = reading.as_ref()?.newest()?;
+        Some((newest.position, PyBytes::new(py, newest.content_hash.as_ref().map_or(&[], |hash| hash))))
+    }
+}
+
 /// A page as Python objects.
 pub fn entries<'py>(py: Python<'py>, page: &Page) -> PyResult<Bound<'py, PyList>> {
     let names: Vec<(Py<PyString>, Py<PyString>)> = page

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
 use rusqlite::types::Value;
 
-use crate::sqlite::{Change, Durability, Info, Params};
+use super::hash;
+use crate::sqlite::{Change, Durability, Info, Params, Place};
 
 fn value(given: &Bound<'_, PyAny>) -> PyResult<Value> {
     Ok(if given.is_none() {
@@ -29,6 +30,27 @@ fn value(given: &Bound<'_, PyAny>) -> PyResult<Value> {
             given.get_type().name()?
         )));
     })
+}
+
+/// One stream, or several, each of which is taken once.
+pub fn streams(given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> {
+    let Some(given) = given else { return Ok(None) };
+    if let Ok(one) = given.cast::<PyString>() {
+        return Ok(Some(vec![one.to_str()?.to_owned()]));
+    }
+    let mut several: Vec<String> = given.extract()?;
+    several.sort_unstable();
+    several.dedup();
+    Ok(Some(several))
+}
+
+/// Position and hash of an entry; `(0, b"")` is none, and `b""` a hash that is not 32 bytes where it is stored.
+pub fn place(given: Option<(i64, &[u8])>) -> PyResult<Option<Place>> {
+    match given {
+        None | Some((0, _)) => Ok(None),
+        Some((position, [])) => Ok(Some(Place { position, content_hash: None })),
+        Some((position, bytes)) => Ok(Some(Place { position, content_hash: Some(hash(bytes, "the hash of known")?) })),
+    }
 }
 
 /// A sequence for `?`, a mapping for `:name`.

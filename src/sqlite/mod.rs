@@ -21,6 +21,7 @@ mod layout;
 mod lease;
 mod line;
 mod merge;
+mod near;
 mod op;
 mod open;
 mod pool;
@@ -29,6 +30,7 @@ mod read;
 mod refuse;
 mod rows;
 mod scan;
+mod select;
 mod share;
 mod sidecar;
 mod sql;
@@ -54,8 +56,9 @@ pub use bell::{Waiter, ring_beside};
 pub use connection::{Durability, Settings};
 pub use generation::Change;
 pub use info::Info;
-pub use read::{Reading, Select};
+pub use read::Reading;
 pub use rows::{Page, Row};
+pub use select::{Place, Select};
 pub use share::Progress;
 pub use statement::{Params, check as check_statement};
 pub use transaction::Transaction;
@@ -190,7 +193,9 @@ impl Store {
         check: Check<'_>,
     ) -> Result<Page> {
         reading.enter(tx)?;
-        self.via(tx, check).read(|conn| reading.next(&conn.sqlite, limit))
+        let (via, is_begun) = (self.via(tx, check), reading.is_begun());
+        let next = |conn: &Conn| reading.next(&conn.sqlite, limit, self.pool.settings.path.as_deref());
+        if is_begun { via.read(next) } else { via.snapshot(next) }
     }
 
     pub fn heads(&self, stream: Option<&str>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<Head>> {

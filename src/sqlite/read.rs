@@ -2,15 +2,16 @@
 //!
 //! A reading goes up to the position that was newest when it began. Each page is a short read of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use hashlink::LruCache;
 use rusqlite::Connection;
 
-use super::connection::snapshot;
-use super::heads::last_position;
 use super::merge::Merge;
+use super::near::Near;
 use super::rows::{self, Name, Page, Row};
+use super::select::{Place, Select};
 use super::sql;
 use super::transaction::{Fate, Transaction};
 use crate::chain::Hash;
@@ -19,21 +20,11 @@ use crate::error::{Error, Result};
 /// Logs whose name and last hash a reading of the whole store remembers.
 const LOGS: usize = 16_384;
 
-/// The only reading vocabulary. `after` is a position and excluded, `start` and `stop` are seqs, `stop` excluded.
-#[derive(Clone, Debug)]
-pub struct Select {
-    pub stream: Option<String>,
-    pub writer: Option<String>,
-    pub after: i64,
-    pub start: i64,
-    pub stop: Option<i64>,
-    pub reverse: bool,
-}
-
 /// A reading under way.
 pub struct Reading {
     select: Select,
     source: Option<Source>,
+    newest: Option<Place>,
     /// The transaction that it began in.
     began_in: Option<Arc<Fate>>,
 }
@@ -41,6 +32,7 @@ pub struct Reading {
 enum Source {
     Log(Log),
     Merge(Merge),
+    Near(Near),
     Store(Box<Store>),
     Nothing,
 }
@@ -48,7 +40,7 @@ enum Source {
 impl Reading {
     #[must_use]
     pub fn new(select: Select) -> Self {
-        Self { select, source: None, began_in: None }
+        Self { select, source: None, newest: None, began_in: None }
     }
 
     /// To be called before each page: the transaction that the page is read in, if there is one.
@@ -71,31 +63,58 @@ impl Reading {
         Ok(())
     }
 
-    /// At most `limit` entries more; none when the reading is over.
-    pub fn next(&mut self, conn: &Connection, limit: usize) -> Result<Page> {
-        let source = match &mut self.source {
-            Some(source) => source,
-            unstarted => unstarted.insert(snapshot(conn, || begin(conn, &self.select))?),
-        };
+    /// What was newest in the store when it began, and where it ends; `None` before.
+    #[must_use]
+    pub fn newest(&self) -> Option<Place> {
+        self.newest
+    }
+
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// At most `limit` entries more; none when the reading is over. The first ones are all read of one state of the
+    /// database, which the caller provides for. `path` is of the store.
+    pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>) -> Result<Page> {
+        if let Some(source) = &mut self.source {
+            return source.page(conn, limit, &self.select);
+        }
+        let newest = self.select.newest(conn, path)?;
+        let mut source = begin(conn, &self.select, newest.position)?;
+        let page = source.page(conn, limit, &self.select)?;
+        self.newest = Some(newest);
+        self.source = Some(source);
+        Ok(page)
+    }
+}
+
+impl Source {
+    fn page(&mut self, conn: &Connection, limit: usize, select: &Select) -> Result<Page> {
         let mut page = Page::default();
-        let reverse = self.select.reverse;
-        match source {
-            Source::Log(log) if reverse => log.backward(conn, &mut page, limit)?,
-            Source::Log(log) => log.forward(conn, &mut page, limit)?,
-            Source::Merge(merge) => merge.page(conn, &mut page, limit)?,
-            Source::Store(store) => store.page(conn, &mut page, limit, reverse)?,
-            Source::Nothing => {}
+        match self {
+            Self::Log(log) if select.reverse => log.backward(conn, &mut page, limit)?,
+            Self::Log(log) => log.forward(conn, &mut page, limit)?,
+            Self::Merge(merge) => merge.page(conn, &mut page, limit)?,
+            Self::Near(near) => near.page(conn, &mut page, limit, select)?,
+            Self::Store(store) => store.page(conn, &mut page, limit, select.reverse)?,
+            Self::Nothing => {}
         }
         Ok(page)
     }
 }
 
-fn begin(conn: &Connection, select: &Select) -> Result<Source> {
-    let upto = last_position(conn)?;
-    if select.stream.is_none() && select.writer.is_none() {
+fn begin(conn: &Connection, select: &Select, upto: i64) -> Result<Source> {
+    if select.is_everything() {
         return Ok(Source::Store(Box::new(Store { low: select.after, high: upto, chains: LruCache::new(LOGS) })));
     }
-    let mut logs = rows::logs(conn, select.stream.as_deref(), select.writer.as_deref())?;
+    if upto <= select.after {
+        return Ok(Source::Nothing);
+    }
+    if !select.is_one_log() && Near::is_for(select, upto) {
+        return Ok(Source::Near(Near::new(select, upto)));
+    }
+    let mut logs = select.logs(conn)?;
     if logs.len() != 1 {
         return Ok(Source::Merge(Merge::new(conn, logs, select.after, upto, select.reverse)?));
     }

@@ -111,20 +111,32 @@ pub fn prev_hash(conn: &Connection, log: i64, name: &Name, seq: i64) -> Result<O
 }
 
 /// The first seq of a log whose position is above `position`; one past the head if there is none. Within a log seq and
-/// position rise together, so this is a binary search.
+/// position rise together, so this is a binary search, from the head backwards in steps that double: who asks for what
+/// is new pays for what is new.
 pub fn first_after(conn: &Connection, log: i64, position: i64, head: &State) -> Result<i64> {
     if position <= 0 {
         return Ok(1);
     }
-    let (mut low, mut high) = (1, head.seq.saturating_add(1));
+    if head.position <= position {
+        return Ok(head.seq.saturating_add(1));
+    }
+    // What is looked for lies from `low` to `high`, which is above `position`.
+    let (mut low, mut high) = (1, head.seq);
+    let mut step = Some(1);
     while low < high {
-        let middle = low + (high - low) / 2;
-        match from_seq(conn, log, middle)? {
-            Some(found) if found.position <= position => low = found.seq.saturating_add(1),
-            _ => high = middle,
+        let probe = step.map_or(low + (high - low) / 2, |step| high.saturating_sub(step).max(low));
+        match from_seq(conn, log, probe)? {
+            Some(found) if found.position <= position => {
+                low = found.seq.saturating_add(1);
+                step = None;
+            }
+            _ => {
+                high = probe;
+                step = step.map(|step: i64| step.saturating_mul(2));
+            }
         }
     }
-    Ok(low)
+    Ok(high)
 }
 
 /// The id of a log, `None` where nothing was ever appended to it.
@@ -137,20 +149,25 @@ pub fn log_name(conn: &Connection, log: i64) -> Result<Option<Name>> {
     Ok(statement.query_row([log], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// The logs of a stream, of a writer, or all, by name.
-pub fn logs(conn: &Connection, stream: Option<&str>, writer: Option<&str>) -> Result<Vec<(i64, Name)>> {
-    let (sql, param) = match (stream, writer) {
+/// The logs of a stream, of a writer, or all, by name; without those of the writer `excluded`.
+pub fn logs(
+    conn: &Connection,
+    stream: Option<&str>,
+    writer: Option<&str>,
+    excluded: Option<&str>,
+) -> Result<Vec<(i64, Name)>> {
+    let (sql, params) = match (stream, writer) {
         (Some(stream), Some(writer)) => {
             let found = find_log(conn, stream, writer)?;
             return Ok(found.map(|log| (log, (stream.to_owned(), writer.to_owned()))).into_iter().collect());
         }
-        (Some(stream), None) => (sql::LOGS_OF_STREAM, Some(stream)),
-        (None, Some(writer)) => (sql::LOGS_OF_WRITER, Some(writer)),
-        (None, None) => (sql::LOGS, None),
+        (Some(stream), None) => (sql::LOGS_OF_STREAM, vec![Some(stream), excluded]),
+        (None, Some(writer)) => (sql::LOGS_OF_WRITER, vec![Some(writer)]),
+        (None, None) => (sql::LOGS, vec![excluded]),
     };
     let mut statement = conn.prepare_cached(sql)?;
     let rows =
-        statement.query_map(rusqlite::params_from_iter(param), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+        statement.query_map(rusqlite::params_from_iter(params), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -158,7 +175,7 @@ pub fn logs(conn: &Connection, stream: Option<&str>, writer: Option<&str>) -> Re
 pub fn heads(conn: &Connection, stream: Option<&str>) -> Result<Vec<Head>> {
     snapshot(conn, || {
         let mut heads = Vec::new();
-        for (log, name) in logs(conn, stream, None)? {
+        for (log, name) in logs(conn, stream, None, None)? {
             let Some(head) = head(conn, log)? else { continue };
             let content_hash = head
                 .content_hash

@@ -16,11 +16,16 @@ statements! {
     BEFORE = "before";
     FROM_SEQ = "from_seq";
     PAYLOAD = "payload";
+    CONTENT = "content";
+    PLACES_FORWARD = "places_forward";
+    PLACES_REVERSE = "places_reverse";
     LOG_FORWARD = "log_forward";
     LOG_REVERSE = "log_reverse";
     STORE_FORWARD = "store_forward";
     STORE_REVERSE = "store_reverse";
     LAST_POSITION = "last_position";
+    NEWEST = "newest";
+    HASH_AT = "hash_at";
     LOGS = "logs";
     LOGS_OF_STREAM = "logs_of_stream";
     LOGS_OF_WRITER = "logs_of_writer";

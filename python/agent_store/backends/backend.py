@@ -173,8 +173,9 @@ class Backend(Protocol[Tx, Pages]):
         """The next entries of a reading, at most `limit`, fewer where payloads are large; none when it is over.
 
         It ends at what was newest at its first call, whatever is appended meanwhile. It costs what it returns, however
-        many other logs there are; with `after` near the newest it costs what came since, however many logs are selected. What began in a transaction goes on in it, or after its commit: TransactionConflict
-        after its rollback, and from another thread while it is open.
+        many other logs there are, and with `after` near the newest what came since, however many logs are selected.
+        What began in a transaction goes on in it, or after its commit: TransactionConflict after its rollback, and
+        from another thread while it is open.
         """
 
     def heads(self, stream: str | None = None, tx: Tx | None = None) -> list[Head]:

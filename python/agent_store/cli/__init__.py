@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "append": "append lines, or one payload, to a log",
     "show": "print the entries of a log",
+    "tail": "print the newest entries of all logs, with -f also those that come",
+    "exec": "run a command for each entry, those that come too",
     "heads": "list the logs, each with its newest entry",
     "verify": "recompute every hash of a store, or of one log",
     "generation": "read or raise a counter",
@@ -36,7 +38,8 @@ commands:
 
 exit status:
   0    done; for verify, backup, copy and import: all holds
-  1    failed, or the store could not be opened; for verify, backup, copy and import: something is broken
+  1    failed, or the store could not be opened; for verify, backup, copy and import: something is broken;
+       for exec: that of the command that failed, 126 and 127 of one that cannot be run
   2    wrong usage; for verify also: it could not be checked
   130  interrupted (Ctrl-C)
   141  whoever read the output went away
@@ -45,8 +48,8 @@ exit status:
 postgresql://user@host/database?schema=name, with all that libpq takes. The password is better not in it, where others
 see it in the list of processes, but in PGPASSWORD or in ~/.pgpass.
 
-Of all commands only append, import, generation with a change, and copy in its target write to a store: the others leave
-it as it is, a file byte for byte.
+Of all commands only append, import, generation with a change, exec (how far it is), and copy in its target write to a
+store: the others leave it as it is, a file byte for byte.
 """
 
 

@@ -55,7 +55,7 @@ class Command:
         self.arguments(parser)
         parser.add_argument("--json", action="store_true", help="one JSON object a line: hashes hex, payloads base64")
         parser.add_argument(
-            "--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="wait so long for locks (default: 5)"
+            "--timeout", type=seconds, default=5.0, metavar="SECONDS", help="wait so long for locks (default: 5)"
         )
         given = list(arguments)
         if "--" in given:
@@ -78,6 +78,18 @@ def add_log(parser: Parser, *, optional: bool = False) -> None:
     parser.add_argument("writer", metavar="WRITER", nargs=nargs, help="who writes it")
 
 
+def add_selection(parser: Parser) -> None:
+    """Which logs, of all."""
+    parser.add_argument(
+        "--stream",
+        metavar="STREAM",
+        action="append",
+        dest="streams",
+        help="only entries of this stream; more than once: of these",
+    )
+    parser.add_argument("--writer", metavar="WRITER", help="only entries of this writer")
+
+
 def add_durability(parser: Parser) -> None:
     """How safe a commit is."""
     parser.add_argument(
@@ -90,16 +102,22 @@ def add_durability(parser: Parser) -> None:
 
 def count(text: str) -> int:
     """An option's value: 1 or more."""
+    return whole(text, 1)
+
+
+def whole(text: str, least: int = 0) -> int:
+    """An option's value: 0 or more."""
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"a whole number, 1 or more, and not {text!r}")
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"a whole number, {least} or more, and not {text!r}")
     return number
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """An option's value: 0 or more, of whatever size."""
     try:
         number = float(text)
     except ValueError:

@@ -8,8 +8,8 @@ FAILED, UNUSABLE, INTERRUPTED, PIPE = 1, 2, 130, 141
 COMMANDS = {
     "without read_only=True one is made": "append makes one",
     "open it without read_only to make one in it": "append makes one in it",
-    "open the file with read_only=True": "show, heads, verify, copy and export read it as it is",
-    "read_only=True opens it": "show, heads, verify, copy and export read it",
+    "open the file with read_only=True": "show, tail, heads, verify, copy and export read it as it is",
+    "read_only=True opens it": "show, tail, heads, verify, copy and export read it",
     "verify the file with read_only=True": "agent-store verify lists all of it",
 }
 """What is said to programs, and what is said here instead."""
@@ -62,7 +62,7 @@ def _text(error: BaseException) -> str:
             return f"gave up after {error.waited:.1f} s waiting for {error.what}; --timeout SECONDS waits longer"
         case errors.ReadOnlyStore():
             reason = error.detail.partition(": open")[0]  # What comes then is how a program would read it.
-            return f"the store cannot be written: {reason}; show, heads, verify and info read what is there"
+            return f"the store cannot be written: {reason}; show, tail, heads, verify and info read what is there"
         case errors.StoreError():
             text = str(error)
             for call, command in COMMANDS.items():

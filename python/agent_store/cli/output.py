@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from agent_store.cli.terminal import rich_console
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agent_store import Entry, Head
 
 LONGEST_BINARY = 64  # bytes of it that text shows
+WIDEST = 24  # characters that a column of entries is widened to for one of them
 HASH = "content_hash"
 
 Part = str | tuple[str, str]  # text, or text and its style where there is colour
@@ -26,11 +27,9 @@ class Output:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
 
-    def record(self, fields: Mapping[str, object]) -> None:
+    def record(self, facts: Mapping[str, object]) -> None:
         """One object, on a line of its own."""
-        import json
-
-        print(json.dumps({name: _plain(name, value) for name, value in fields.items()}))  # noqa: T201
+        print(json_line(facts))  # noqa: T201
 
     def line(self, *parts: Part) -> None:
         """One line of text."""
@@ -40,6 +39,11 @@ class Output:
             from rich.text import Text
 
             self._console.print(Text.assemble(*parts), soft_wrap=True)
+
+    def each_at_once(self) -> None:
+        """Whoever reads gets every line as it is printed, and not when there are many."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
 
     def heads(self, heads: "Iterable[Head | Entry]") -> None:
         """A line for each: stream, writer, seq, hash. On a terminal with a header."""
@@ -67,6 +71,42 @@ class Output:
             self.line(f"{stream:<{widths[0]}}  {writer:<{widths[1]}}  {seq:>{widths[2]}}  {digest}")
 
 
+class Entries:
+    """Entries, a line each, in columns as wide as what was printed so far takes: what comes later nobody knows.
+
+    `names`: with stream and writer before, as of many logs. `digits`: those of the largest seq, where it is known.
+    """
+
+    def __init__(self, out: Output, *, names: bool = False, digits: int = 1) -> None:
+        self._out = out
+        self._names = names
+        self._widths = [1, 1, digits]
+
+    def print(self, entry: "Entry") -> None:
+        """One more."""
+        if self._out.json:
+            self._out.record(fields(entry))
+            return
+        stream, writer, seq = cells = [readable(entry.stream), readable(entry.writer), str(entry.seq)]
+        self._widths = [max(width, min(len(cell), WIDEST)) for width, cell in zip(self._widths, cells, strict=True)]
+        of_stream, of_writer, of_seq = self._widths
+        names = f"{stream:<{of_stream}}  {writer:<{of_writer}}  " if self._names else ""
+        digest = entry.content_hash.hex()[:8]
+        self._out.line(names, (f"{seq:>{of_seq}}", "cyan"), "  ", (digest, "dim"), "  ", payload_text(entry.payload))
+
+
+def fields(entry: "Entry") -> dict[str, object]:
+    """What `record` makes of an entry."""
+    return {name: getattr(entry, name) for name in entry.__match_args__}
+
+
+def json_line(facts: Mapping[str, object]) -> str:
+    """One object: hashes hex, payloads base64."""
+    import json
+
+    return json.dumps({name: _plain(name, value) for name, value in facts.items()})
+
+
 def readable(name: str) -> str:
     """As it is where every character shows; else in quotes, the others escaped: none may steer the terminal."""
     return name if name.isprintable() and name else repr(name)
@@ -86,6 +126,29 @@ def remark(text: str) -> None:
     """Something by the way, for whoever sits there."""
     if sys.stderr.isatty():
         print(text, file=sys.stderr)  # noqa: T201
+
+
+def when_unread(call: Callable[[], object]) -> None:
+    """Call it, in a thread, once whoever reads standard output is gone: who prints nothing does not notice."""
+    import select
+    import stat
+    import threading
+
+    try:
+        fd = sys.stdout.fileno()
+        kind = os.fstat(fd).st_mode
+    except OSError:  # what is no file at all
+        return
+    if not hasattr(select, "poll") or not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
+        return
+
+    def wait() -> None:
+        poll = select.poll()
+        poll.register(fd, 0)  # Nothing is asked for but what is always told: that the other end is closed.
+        poll.poll()
+        call()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def abandon() -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 
 from agent_store.cli.command import Command, Parser, add_log, count, no_log, open_to_read
 from agent_store.cli.errors import UNUSABLE, Problem
-from agent_store.cli.output import Output, payload_text
+from agent_store.cli.output import Entries, Output
 
 ABOUT = """
 A line for each entry: its seq, the beginning of its hash, its payload. A payload that is printable UTF-8 is shown as it
@@ -40,15 +40,12 @@ def run(options: argparse.Namespace, out: Output) -> int:
         head = log.head()
         if head is None:
             raise no_log(store, options)
-        digits = len(str(head.seq))
+        lines = Entries(out, digits=len(str(head.seq)))
         for entry in islice(log.entries(options.start, options.stop, reverse=options.reverse), options.count):
-            if out.json:
-                out.record({name: getattr(entry, name) for name in entry.__match_args__})
-            elif options.raw:
+            if options.raw:
                 sys.stdout.buffer.write(entry.payload + b"\n")
             else:
-                seq, digest = f"{entry.seq:>{digits}}", entry.content_hash.hex()[:8]
-                out.line((seq, "cyan"), "  ", (digest, "dim"), "  ", payload_text(entry.payload))
+                lines.print(entry)
     return 0
 
 

@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 
 from agent_store._core import Entry
-from agent_store.backends.common.heads import Listed
 from agent_store.backends.common.search import first_after
-from agent_store.backends.common.session import PAGE_BYTES, Range, Row, Session
+from agent_store.backends.common.session import PAGE_BYTES, Listed, Range, Row, Session
 from agent_store.backends.common.shape import Name, check, missing, undone
 from agent_store.backends.common.whole import look_up
 

@@ -3,30 +3,20 @@
 A reading goes up to what was newest when it began. Each page is a short read of its own.
 """
 
-from dataclasses import dataclass
-
 from agent_store._core import Entry
 from agent_store.backends.common.fate import Began
-from agent_store.backends.common.heads import listed, position
+from agent_store.backends.common.heads import checked
 from agent_store.backends.common.merge import Merge
+from agent_store.backends.common.near import Near
 from agent_store.backends.common.one_log import OneLog
-from agent_store.backends.common.search import first_after
-from agent_store.backends.common.session import Session
+from agent_store.backends.common.search import cut, first_after
+from agent_store.backends.common.select import Place, Select, newest
+from agent_store.backends.common.session import Beginning, Session
 from agent_store.backends.common.whole import Whole
 
 LARGEST = 2**63 - 1
 
-
-@dataclass(frozen=True, slots=True)
-class Select:
-    """The only reading vocabulary. `after` is a position and excluded, `start` and `stop` are seqs, `stop` excluded."""
-
-    stream: str | None = None
-    writer: str | None = None
-    after: int = 0
-    start: int = 1
-    stop: int | None = None
-    reverse: bool = False
+Source = OneLog | Merge | Near | Whole
 
 
 class Reading(Began):
@@ -35,21 +25,42 @@ class Reading(Began):
     def __init__(self, select: Select) -> None:
         super().__init__()
         self._select = select
-        self._source: OneLog | Merge | Whole | None = None
+        self._source: Source | None = None
+        self._newest: Place | None = None
+
+    @property
+    def newest(self) -> Place | None:
+        """What was newest in the store when it began, and where it ends; None before."""
+        return self._newest
 
     def next(self, session: Session, limit: int) -> list[Entry]:
         """At most `limit` entries more; none when the reading is over."""
-        if self._source is None:
-            self._source = _begin(session, self._select)
-        return self._source.page(session, limit)
+        if self._source is not None:
+            return self._source.page(session, limit)
+        if self._select.known is None:
+            # What is asked for first is where it ends, so that no state is needed that is the same for all after it.
+            return self._first(session, limit)
+        with session.snapshot():
+            return self._first(session, limit)
+
+    def _first(self, session: Session, limit: int) -> list[Entry]:
+        beginning = session.begin(self._select, limit)
+        last = newest(session, beginning.places, self._select.known)
+        source = _begin(session, self._select, last[0], beginning)
+        page = source.page(session, limit)
+        self._newest, self._source = last, source
+        return page
 
 
-def _begin(session: Session, select: Select) -> OneLog | Merge | Whole:
-    if select.stream is None and select.writer is None:
-        return Whole(select.after, position(session), reverse=select.reverse)
-    # One statement, so all of one state. What is looked up after it are entries, which stay as they are.
-    logs = listed(session, select.stream, select.writer)
-    begun = [row for row in logs if row[3] is not None]
+def _begin(session: Session, select: Select, upto: int, beginning: Beginning) -> Source:
+    if select.is_nothing or select.after >= upto:
+        return OneLog(0, ("", ""), 1, 1, reverse=select.reverse)
+    if select.is_near(upto) and (beginning.near is not None or not select.is_everything):
+        return Near(select, upto, beginning.near)
+    if select.is_everything:
+        return Whole(select.after, upto, reverse=select.reverse)
+    logs = checked(session.listed(select) if beginning.logs is None else beginning.logs)
+    begun = cut(session, logs, upto)
     if len(logs) != 1:
         return Merge(session, begun, select.after, reverse=select.reverse)
     if not begun:

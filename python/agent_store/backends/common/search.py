@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from agent_store.backends.common.session import Session
+from agent_store.backends.common.session import Listed, Session
 
 
 def first_after(session: Session, heads: Iterable[tuple[int, int, int]], position: int) -> dict[int, int]:
@@ -39,3 +39,18 @@ def first_after(session: Session, heads: Iterable[tuple[int, int, int]], positio
             else:
                 spans[log] = (low, high)
     return found
+
+
+def cut(session: Session, logs: Iterable[Listed], upto: int) -> list[Listed]:
+    """These logs with the newest entries that they had at position `upto`, without those that had none."""
+    begun = [row for row in logs if row[3] is not None]
+    later = {log: (seq or 0, place) for log, _, _, seq, _, place in begun if place is not None and place > upto}
+    if not later:
+        return begun
+    first = first_after(session, ((log, seq, place) for log, (seq, place) in later.items()), upto)
+    found = {row[0]: row[2:] for row in session.before(list(first.items()))}
+    return [
+        row if row[0] not in later else (*row[:3], *found[row[0]])
+        for row in begun
+        if row[0] not in later or row[0] in found
+    ]

@@ -9,8 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from agent_store._core import Checker, Findings, Head
-from agent_store.backends.common.heads import Listed
-from agent_store.backends.common.session import Before
+from agent_store.backends.common.session import Before, Listed
 from agent_store.backends.common.shape import is_hash
 from agent_store.errors import BackendError, ChainBroken, CorruptDatabase, MalformedRow
 from agent_store.ticker import Progress, Ticker

@@ -3,11 +3,12 @@
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from agent_store._core import Appended, Entry, Findings, Head
+from agent_store._core import Appended, Entry, Findings, Head, ring_file
 from agent_store.backends.common import generations, heads, verifying
-from agent_store.backends.common.reading import Reading, Select
+from agent_store.backends.common.reading import Reading
+from agent_store.backends.common.select import Select, each_once
 from agent_store.backends.common.turn import Turn
 from agent_store.backends.dbapi import appending, facts, foreign, layout, writing
 from agent_store.backends.dbapi.errors import translated
@@ -128,15 +129,17 @@ class Dbapi:
 
     def pages(
         self,
-        stream: str | None = None,
+        stream: str | Sequence[str] | None = None,
         writer: str | None = None,
         *,
+        exclude_writer: str | None = None,
         after: int = 0,
         start: int = 1,
         stop: int | None = None,
         reverse: bool = False,
+        known: tuple[int, bytes] | None = None,
     ) -> Reading:
-        return Reading(Select(stream, writer, after, start, stop, reverse))
+        return Reading(Select(each_once(stream), writer, exclude_writer, after, start, stop, reverse, known))
 
     def read(self, pages: Reading, limit: int, tx: Transaction | None = None) -> list[Entry]:
         def read() -> list[Entry]:
@@ -212,6 +215,17 @@ class Dbapi:
             return foreign.query(self._session, sql, params)
 
         return self._write(tx, query)
+
+    def waiter(self) -> NoReturn:
+        raise BackendError(
+            "watch, subscribe and wait need connections of the store's own: open it by its path or URL for them; this "
+            "one may stay open beside it"
+        )
+
+    def ring(self) -> None:
+        path = self._read(None, self._session.path)
+        if path:  # At a store in memory nobody else can wait.
+            ring_file(path)
 
     def info(self, tx: Transaction | None = None) -> dict[str, Any]:
         return self._read(tx, lambda: facts.of(self._session))

@@ -17,7 +17,7 @@ def of(session: Session) -> dict[str, Any]:
         found: int = session.run(sql).fetchone()[0]
         return found
 
-    path = _path(session)
+    path = session.path()
     with session.snapshot():
         return {
             "kind": "sqlite",
@@ -33,6 +33,7 @@ def of(session: Session) -> dict[str, Any]:
             "durability": SYNCHRONOUS[number("PRAGMA main.synchronous")],
             "read_only": bool(number("PRAGMA query_only")),
             "locks": "posix" if path else None,
+            "doorbell": None,
         }
 
 
@@ -40,9 +41,3 @@ def busy_timeout(session: Session) -> float:
     """How many seconds SQLite waits for a lock on this connection."""
     milliseconds: int = session.run("PRAGMA busy_timeout").fetchone()[0]
     return milliseconds / 1_000
-
-
-def _path(session: Session) -> str:
-    sql = "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
-    found: bytes | None = session.run(sql).fetchone()[0]
-    return (found or b"").decode(errors="surrogateescape")

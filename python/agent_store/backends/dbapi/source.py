@@ -6,8 +6,7 @@ from functools import partial
 from typing import Any
 
 from agent_store._core import Checker
-from agent_store.backends.common.heads import Listed
-from agent_store.backends.common.session import PAGE_BYTES, Before
+from agent_store.backends.common.session import PAGE_BYTES, Before, Listed
 from agent_store.backends.common.verifying import Feeding
 from agent_store.backends.dbapi import schema
 from agent_store.backends.dbapi.audit import LEAST, Audit

@@ -8,13 +8,15 @@ from typing import Any
 
 from agent_store._core import Appended, Entry, Findings, Head
 from agent_store.backends.common import generations, heads
-from agent_store.backends.common.reading import Reading, Select
+from agent_store.backends.common.reading import Reading
+from agent_store.backends.common.select import Select, each_once
 from agent_store.backends.postgres import host, informing, verifying, writing
 from agent_store.backends.postgres.ledger import Hints
 from agent_store.backends.postgres.reader import Reader
 from agent_store.backends.postgres.statements import Statements
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.turn import Turn
+from agent_store.backends.postgres.waiter import Waiter
 from agent_store.errors import (
     BackendError,
     ForkedStore,
@@ -68,6 +70,18 @@ class Database(abc.ABC):
         """Never raises."""
 
     @abc.abstractmethod
+    def waiter(self) -> Waiter:
+        """One more who waits."""
+
+    @abc.abstractmethod
+    def doorbell(self, reader: Reader, session: int, *, behind: bool) -> str | None:
+        """How who waits hears of others, where the server says whose session this is, and whether it is a standby."""
+
+    @abc.abstractmethod
+    def ring(self) -> None:
+        """Wake whoever waits, in any process."""
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Any number of times."""
 
@@ -110,17 +124,19 @@ class Database(abc.ABC):
 
     def pages(
         self,
-        stream: str | None = None,
+        stream: str | Sequence[str] | None = None,
         writer: str | None = None,
         *,
+        exclude_writer: str | None = None,
         after: int = 0,
         start: int = 1,
         stop: int | None = None,
         reverse: bool = False,
+        known: tuple[int, bytes] | None = None,
     ) -> Reading:
         """A reading; nothing is read yet."""
         self.check_open()
-        return Reading(Select(stream, writer, after, start, stop, reverse))
+        return Reading(Select(each_once(stream), writer, exclude_writer, after, start, stop, reverse, known))
 
     def read(self, pages: Reading, limit: int, tx: Transaction | None = None) -> list[Entry]:
         """At most `limit` entries more; none when the reading is over."""
@@ -174,7 +190,10 @@ class Database(abc.ABC):
             (rows,) = turn.run(turn.call("generation", key))
             value = rows[0][0] if rows else 0
             after = generations.following(key, value, how, n)
-            calls = [turn.call("set_generation", key, after)] if after != value else []
+            calls = []
+            if after != value:
+                calls.append(turn.call("set_generation", key, after))
+                turn.ledger.other = True
             turn.run(*calls, last=True)
             return after
 

@@ -3,5 +3,5 @@ FROM {schema}._agent_store_logs AS logs LEFT JOIN LATERAL (
     SELECT entries.seq, entries.content_hash, entries.position FROM {schema}._agent_store_entries AS entries
     WHERE entries.log = logs.id ORDER BY entries.seq DESC LIMIT 1
 ) AS head ON true
-WHERE logs.stream = %s
+WHERE logs.stream = %s AND coalesce(logs.writer <> %s, true)
 ORDER BY logs.stream, logs.writer

@@ -1,4 +1,4 @@
 SELECT logs.id, logs.stream, logs.writer, entries.seq, entries.content_hash, entries.position
 FROM _agent_store_logs AS logs LEFT JOIN _agent_store_entries AS entries ON entries.log = logs.id
     AND entries.seq = (SELECT max(seq) FROM _agent_store_entries WHERE log = logs.id)
-WHERE logs.stream = ?1 ORDER BY logs.writer
+WHERE logs.stream = ?1 AND coalesce(logs.writer <> ?2, 1) ORDER BY logs.writer
