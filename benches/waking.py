@@ -164,11 +164,12 @@ def our_commits(target: str) -> Callable[[int], tuple[int, int]]:
     """The moment is after COMMIT and before the ring."""
     store = agent_store.open(target, durability="normal")
     log = store.log(STREAM, writer(0))
-    _core._options(rings=False)
 
     def commit(number: int) -> tuple[int, int]:
+        _core._options(rings=False)
         position = log.append(payload(number)).position
         moment = time.monotonic_ns()
+        _core._options(rings=True)
         store.doorbell.ring()
         return position, moment
 
