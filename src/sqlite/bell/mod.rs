@@ -100,9 +100,7 @@ impl Bell {
         }
         if let Some(sidecar) = &self.sidecar {
             if sidecar.is_due() {
-                if sidecar.is_to_be_found() {
-                    self.renew(false);
-                }
+                self.renew(false);
                 sidecar.look_for_others();
             }
             if !sidecar.is_awaited() {
