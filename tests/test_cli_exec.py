@@ -254,6 +254,20 @@ def test_what_comes_and_a_signal_while_it_waits(path: Path, number: int, status:
     assert position(path) == 3
 
 
+def test_a_command_that_answers_in_the_store_is_not_called_for_its_answers(path: Path) -> None:
+    with agent_store.open(path, timeout=TIMEOUT) as store:
+        answer = f'{SCRIPT} append {path} s robot -p "$AGENT_STORE_POSITION" > /dev/null'
+        with running(path, "sh", "-c", answer, options=("--exclude-writer", "robot")) as process:
+            for _ in range(3):
+                store.log("s", "ada").append(b"?")
+                until(
+                    lambda: len(list(store.log("s", "robot").entries())) == len(list(store.log("s", "ada").entries()))
+                )
+            until(lambda: store.generation("n").current() == 5)
+            assert ended(process, signal.SIGTERM) == 143
+        assert [entry.payload for entry in store.log("s", "robot").entries()] == [b"1", b"3", b"5"]
+
+
 GRACEFUL = """
 import signal, sys, time
 got = []
@@ -294,7 +308,7 @@ def test_signals_that_are_ignored_stay_so(filled: Path) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
         assert line(process) == "orders ada 0"
         process.send_signal(signal.SIGHUP)
-        until(lambda: position(filled) == 9)
+        until(lambda: position(filled) == 9 or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=TIMEOUT)[1] == b""
         assert process.returncode == 143
@@ -307,10 +321,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_ctrl_c_on_a_terminal_reaches_the_command_once(filled: Path) -> None:
+def on_terminal_with_ctrl_c(path: Path, command: list[str]) -> list[str]:
+    """What it shows, of a command that says that it is at it; Ctrl-C is typed then."""
     ours, theirs = pty.openpty()
-    command = [SCRIPT, "exec", "--as", "n", filled, "--", sys.executable, "-c", GRACEFUL, "0"]
-    words = [sys.executable, "-c", ON_TERMINAL, *map(str, command)]
+    words = [sys.executable, "-c", ON_TERMINAL, str(SCRIPT), "exec", "--as", "n", str(path), "--", *command]
     process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     shown = b""
@@ -325,8 +339,30 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(filled: Path) -> None:
                 break
         assert process.wait(TIMEOUT) == 130
     os.close(ours)
-    assert shown.decode().splitlines() == ["'n' begins after position 0", "at it", f"^C{signal.SIGINT.value}"]
+    return shown.decode().splitlines()
+
+
+def test_ctrl_c_on_a_terminal(filled: Path) -> None:
+    shown = on_terminal_with_ctrl_c(filled, [sys.executable, "-c", GRACEFUL, "0"])
+    assert shown == ["'n' begins after position 0", "at it", f"^C{signal.SIGINT.value}"]
     assert position(filled) == 1
+
+
+APART = """
+import os, signal, time
+got = []
+signal.signal(signal.SIGINT, lambda number, _: got.append(number))
+os.setpgid(0, 0)
+print("at it", flush=True)
+time.sleep(0.5)
+print("got", got, flush=True)
+"""
+
+
+def test_ctrl_c_on_a_terminal_is_left_to_the_terminal(filled: Path) -> None:
+    """A command that the terminal does not reach gets none: else all others would get two."""
+    shown = on_terminal_with_ctrl_c(filled, [sys.executable, "-c", APART])
+    assert shown == ["'n' begins after position 0", "at it", "^Cgot []"]
 
 
 def test_two_of_one_name_at_once(path: Path) -> None:

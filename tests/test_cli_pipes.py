@@ -29,7 +29,10 @@ def test_whoever_reads_may_go_away(long: Path, options: list[str]) -> None:
         assert process.wait(TIMEOUT) == 141
 
 
-@pytest.mark.parametrize("arguments", ["--help", "--version", "show --help", "heads DB", "verify DB", "info --json DB"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["--help", "--version", "show --help", "tail DB", "tail -f DB", "heads DB", "verify DB", "info --json DB"],
+)
 def test_whoever_reads_may_be_gone_from_the_start(long: Path, arguments: str) -> None:
     ours, theirs = os.pipe()
     os.close(ours)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -9,7 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import pytest
 
 import agent_store
-from cli import run
+from cli import TIMEOUT, run, start
 from moving import everything
 from stores import Schema, a_schema
 
@@ -40,6 +41,9 @@ def test_each_command(url: str, tmp_path: Path) -> None:
     assert said("append", url, "s", "w", "-p", "three").startswith("s  w  3  ")
     assert [line[-5:] for line in said("show", url, "s", "w", "--reverse").splitlines()] == ["three", "  two", "  one"]
     assert said("show", url, "s", "w", "--raw") == "one\ntwo\nthree\n"
+    assert [line.split()[::4] for line in said("tail", url, "-n", 2).splitlines()] == [["s", "two"], ["s", "three"]]
+    assert said("exec", "--as", "x", "--once", url, "--", "sh", "-c", "cat; echo") == "one\ntwo\nthree\n"
+    assert said("exec", "--as", "x", "--once", url, "--", "cat") == ""
     assert said("heads", url).startswith("s  w  3  ")
     assert said("generation", url, "g") == "0\n"
     assert said("generation", url, "g", "bump") == "1\n"
@@ -58,6 +62,25 @@ def test_each_command(url: str, tmp_path: Path) -> None:
     assert said("import", url, data=said("export", copy).encode()).startswith("imported 0 entries\n")
     with agent_store.open(url) as store, agent_store.open(copy) as other:
         assert everything(store) == everything(other)
+
+
+def test_following(url: str) -> None:
+    with agent_store.open(url) as store:
+        store.log("s", "w").append(b"one")
+        with (
+            start("tail", "-f", url, stderr=None) as tail,
+            start("exec", "--as", "x", url, "--", "sh", "-c", "cat; echo", stderr=None) as exec_,
+        ):
+            assert tail.stdout is not None
+            assert exec_.stdout is not None
+            for payload in (b"one\n", b"two\n", b"three\n"):
+                if payload != b"one\n":
+                    store.log("s", "w").append(payload[:-1])
+                assert tail.stdout.readline().endswith(payload)
+                assert exec_.stdout.readline() == payload
+            for process in (tail, exec_):
+                process.send_signal(signal.SIGINT)
+                assert process.wait(TIMEOUT) == 130
 
 
 def test_between_two_schemas(server: Schema, url: str, postgres: str) -> None:

@@ -22,6 +22,7 @@ from agent_store.cli import main
 from blake3_rule import chain
 from cli import SCRIPT, TIMEOUT, on_terminal, run, start
 from crate import sql
+from processes import script
 from tampering import build
 
 DATA = Path(__file__).parent / "data"
@@ -156,34 +157,42 @@ def test_only_what_is_new(built: Path) -> None:
 
 
 WRITE = """
-import sys, agent_store
+import select, sys, agent_store
 with agent_store.open(sys.argv[1], durability="normal", timeout=60) as store:
     log = store.log("s", sys.argv[2])
     print("ready", flush=True)
-    for number in range(int(sys.argv[3])):
-        log.append(b"%d" % number)
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        log.append(b"x")
 """
 
 
 def test_nothing_is_left_out_and_nothing_printed_twice(path: Path) -> None:
     """However the beginning falls among the commits of others."""
     agent_store.open(path).close()
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITE, path, writer, "1500"], stdout=subprocess.PIPE)
-        for writer in ("ada", "bob")
-    ]
+    writers = [script(WRITE, path, writer) for writer in ("ada", "bob")]
     for writer in writers:
         assert writer.stdout is not None
-        assert writer.stdout.readline() == b"ready\n"
+        assert writer.stdout.readline() == "ready\n"
     with following(path, "-n", 5, "--json") as whole, following(path, "--stream", "s", "--json") as chosen:
-        for process in (whole, chosen):
-            assert process.stdout is not None
-            positions: list[int] = []
-            while not positions or positions[-1] < 3_000:
-                positions.append(json.loads(process.stdout.readline())["position"])
-            assert positions == [*range(positions[0], 3_001)]
-    for writer in writers:
-        writer.communicate(timeout=TIMEOUT)
+        positions: dict[str, list[int]] = {"whole": [], "chosen": []}
+        for name, process in (("whole", whole), ("chosen", chosen)):
+            positions[name] += [position(process) for _ in range(500)]
+        for writer in writers:
+            writer.communicate(timeout=TIMEOUT)
+        with agent_store.open(path) as store:
+            newest = store.position()
+        for name, process in (("whole", whole), ("chosen", chosen)):
+            found = positions[name]
+            while found[-1] < newest:
+                found.append(position(process))
+            assert found == [*range(found[0], newest + 1)]
+
+
+def position(process: subprocess.Popen[bytes]) -> int:
+    """That of the next line."""
+    assert process.stdout is not None
+    found: int = json.loads(process.stdout.readline())["position"]
+    return found
 
 
 def test_a_file_that_is_not_there_is_not_waited_for(path: Path) -> None:
@@ -194,7 +203,7 @@ def test_a_file_that_is_not_there_is_not_waited_for(path: Path) -> None:
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_whoever_reads_may_go_away_and_it_ends_though_nothing_comes(built: Path, options: list[str]) -> None:
-    with start("tail", "-f", *options, built) as process:
+    with start("tail", "-f", "-n", 1, *options, built) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         process.stdout.close()
