@@ -5,6 +5,7 @@ import signal
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -15,6 +16,7 @@ from postgres_server import Server, a_server, programs
 from proxy import Proxy
 from stores import KINDS, Place, Schema, a_file, a_lent_file, a_schema, without_differences
 from systems import skipped
+from tasks import LOOPS, Run, run_on
 
 INSTALLED = Path(sysconfig.get_path("platlib")).resolve()
 SOURCE = Path(__file__).resolve().parent.parent / "python"
@@ -113,6 +115,12 @@ def place(request: pytest.FixtureRequest, path: Path) -> Iterator[Place]:
 def store(place: Place) -> Iterator[agent_store.Store]:
     with place.open() as opened:
         yield opened
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a coroutine to its end, on each kind of event loop."""
+    return partial(run_on, request.param)
 
 
 @pytest.fixture

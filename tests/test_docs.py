@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 import agent_store
-from agent_store import Generation, Store, StorePolicy, Verdict, WriterLog, errors
+from agent_store import Doorbell, Generation, Store, StorePolicy, Subscription, Verdict, Watch, WriterLog, errors
 from agent_store._core import Sqlite
 from agent_store.backends.backend import Backend
 from agent_store.backends.common.session import Session
@@ -214,7 +214,15 @@ def test_the_example_of_the_hash_rule_is_blake3() -> None:
     assert [digest for _, digest in rows] == [digest.hex() for digest in chain(payloads)]
 
 
-CLASSES: dict[str, type[object]] = {"log": WriterLog, "generation": Generation, "store": Store, "policy": StorePolicy}
+CLASSES: dict[str, type[object]] = {
+    "log": WriterLog,
+    "generation": Generation,
+    "store": Store,
+    "policy": StorePolicy,
+    "doorbell": Doorbell,
+    "watch": Watch,
+    "subscription": Subscription,
+}
 
 
 def signature(call: Any, *, method: bool) -> str:
@@ -243,7 +251,7 @@ def test_the_reference_has_every_name() -> None:
         if isinstance(value, type) and issubclass(value, errors.StoreError):
             assert f"`{name}" in text, name
     kinds: list[type[object]] = [agent_store.Entry, agent_store.Head, agent_store.CommitEvent, agent_store.Fingerprint]
-    for kind in (*kinds, Verdict, agent_store.Break, WriterLog, Generation):
+    for kind in (*kinds, Verdict, agent_store.Break, *CLASSES.values()):
         for member in vars(kind):
             assert member.startswith("_") or re.search(rf"\b{member}\b", text), f"{kind.__name__}.{member}"
 

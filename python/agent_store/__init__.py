@@ -1,5 +1,7 @@
 """Append-only, hash-chained logs and rising counters, for programs that must later prove what they did."""
 
+from typing import TYPE_CHECKING, Any
+
 from agent_store import errors
 from agent_store._core import CommitEvent, Entry, Fingerprint, Head
 from agent_store.doorbell import Doorbell
@@ -14,7 +16,24 @@ from agent_store.subscription import Subscription
 from agent_store.verdict import Break, Verdict
 from agent_store.watch import Watch
 
+if TYPE_CHECKING:
+    from agent_store.aio import (
+        AsyncDoorbell,
+        AsyncGeneration,
+        AsyncStore,
+        AsyncSubscription,
+        AsyncWatch,
+        AsyncWriterLog,
+        open_async,
+    )
+
 __all__ = [
+    "AsyncDoorbell",
+    "AsyncGeneration",
+    "AsyncStore",
+    "AsyncSubscription",
+    "AsyncWatch",
+    "AsyncWriterLog",
     "Break",
     "CommitEvent",
     "Doorbell",
@@ -33,4 +52,19 @@ __all__ = [
     "export",
     "import_",
     "open",
+    "open_async",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What is for coroutines is imported by who uses it: asyncio takes longer than all the rest."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from agent_store import aio
+
+    found = globals()[name] = getattr(aio, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | set(__all__))

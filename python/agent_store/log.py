@@ -1,11 +1,11 @@
 """One log: the entries that one writer appended to one stream."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_store._core import CommitEvent, Entry, Head, as_payload, check_name, check_writable, draw_payloads
 from agent_store.bulk import append_all
-from agent_store.reading import LARGEST, iterate
+from agent_store.reading import LARGEST, Entries, iterate
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     Buffer = Any  # bytes-like: collections.abc.Buffer is newer than the oldest Python supported
 
 
-class _Unchecked:
+class Unchecked:
+    """What `expected` is where it is left out."""
+
     def __repr__(self) -> str:
         return "unchecked"
 
 
-UNCHECKED: Final = _Unchecked()
+UNCHECKED: Final = Unchecked()
 
 
 class WriterLog:
@@ -47,7 +49,7 @@ class WriterLog:
         return self._writer
 
     def append(
-        self, payload: "Buffer", *, expected: "Entry | Head | CommitEvent | int | None | _Unchecked" = UNCHECKED
+        self, payload: "Buffer", *, expected: "Entry | Head | CommitEvent | int | None | Unchecked" = UNCHECKED
     ) -> Entry:
         """Append one entry, durable on return; inside `transaction()` when that ends.
 
@@ -93,7 +95,7 @@ class WriterLog:
         """Entry `seq`, None where there is none yet."""
         return next(self.entries(seq, seq + 1), None)
 
-    def entries(self, start: int = 1, stop: int | None = None, *, reverse: bool = False) -> Iterator[Entry]:
+    def entries(self, start: int = 1, stop: int | None = None, *, reverse: bool = False) -> Entries:
         """The entries from `start` to below `stop`, in pages; ends where the log ended when it began."""
         if start < 1:
             raise ValueError(f"start must be 1 or more, not {start}: seqs begin at 1")
@@ -109,7 +111,15 @@ class WriterLog:
         Raises the first ChainBroken or MalformedRow, CorruptDatabase for what cannot be read. With `since`, that head
         must be in place and only what follows it is recomputed; `contains` must be in the chain.
         """
-        verdict, head = self._verdict(since, contains)
+        return self._verified(since, contains)
+
+    def _verified(
+        self,
+        since: Head | Entry | None,
+        contains: Head | Entry | None,
+        progress: "Callable[[int, int], object] | None" = None,
+    ) -> Head | None:
+        verdict, head = self._verdict(since, contains, progress)
         verdict.raise_if_broken()
         return head
 

@@ -3,11 +3,11 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from agent_store._core import Entry, Head, TransactionBlock, draw_rows
+from agent_store._core import Head, TransactionBlock, draw_rows
 from agent_store.backends import sqlite
 from agent_store.bulk import append_all
 from agent_store.doorbell import Doorbell
@@ -15,7 +15,7 @@ from agent_store.follow import follow
 from agent_store.generation import Generation
 from agent_store.log import WriterLog
 from agent_store.names import check_names, checked_streams
-from agent_store.reading import LARGEST, iterate
+from agent_store.reading import LARGEST, Entries, iterate
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 from agent_store.waiting import checked_timeout
@@ -174,7 +174,7 @@ class Store:
         stream: str | Sequence[str] | None = None,
         writer: str | None = None,
         reverse: bool = False,
-    ) -> Iterator[Entry]:
+    ) -> Entries:
         """The entries with positions above `after`, in commit order or backwards, in pages.
 
         Ends where the store ended at the first `next()`. With `stream` (one, or several) or `writer` only theirs.

@@ -1,8 +1,8 @@
-"""Which transaction a call belongs to: the innermost one that its thread has open."""
+"""Which transaction a call belongs to: the innermost one that its thread, or its task, has open."""
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from agent_store.errors import TransactionConflict
 
@@ -10,12 +10,20 @@ if TYPE_CHECKING:
     from agent_store.backends.backend import Backend
 
 Drawn = TypeVar("Drawn")
+Args = ParamSpec("Args")
+Result = TypeVar("Result")
 
 
-class _Thread(threading.local):
+class Scope:
+    """What belongs together: the transactions that are open, the innermost last; `drawing` while an iterable runs."""
+
     def __init__(self) -> None:
         self.open: list[Any] = []
         self.drawing = False
+
+
+class _Thread(threading.local, Scope):
+    """Of each thread its own."""
 
 
 class Binding:
@@ -44,6 +52,16 @@ class Binding:
         """TransactionConflict where this thread has a transaction open."""
         if self.thread.open:
             raise TransactionConflict(f"{call} inside a transaction of its own store: leave the block first")
+
+    def within(self, scope: Scope, call: Callable[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
+        """What `call` returns, run in this thread as a call of `scope`, whose own thread or task waits meanwhile."""
+        thread = self.thread
+        own = thread.open, thread.drawing
+        thread.open, thread.drawing = scope.open, scope.drawing
+        try:
+            return call(*args, **kwargs)
+        finally:
+            thread.open, thread.drawing = own
 
     def is_drawing(self) -> bool:
         """True while an iterable of the caller's runs in this thread."""

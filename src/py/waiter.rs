@@ -42,6 +42,12 @@ impl Waiter {
     }
 }
 
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        Python::attach(|py| self.stop(py));
+    }
+}
+
 /// None for what is longer than anybody waits.
 fn limit(seconds: f64) -> PyResult<Option<Duration>> {
     if seconds.is_nan() || seconds < 0.0 {

@@ -20,9 +20,17 @@ pub struct Conn {
     pub layout: Layout,
     pub wal: Wal,
     pub queue: Queue,
+    /// Rows that were changed on it before the transaction.
+    pub changes: u64,
 }
 
 impl Conn {
+    /// Whether the transaction that was committed changed something; what was undone within it counts in memory only,
+    /// where no log tells.
+    pub fn has_changed(&self, in_memory: bool) -> bool {
+        if in_memory { self.sqlite.total_changes() != self.changes } else { self.wal.is_longer() }
+    }
+
     pub fn new(sqlite: Own<Connection>, layout: Layout) -> Result<Self> {
         Ok(Self {
             blocks: Taker::of(&sqlite)?,
@@ -31,6 +39,7 @@ impl Conn {
             layout,
             wal: Wal::default(),
             queue: Queue::default(),
+            changes: 0,
             sqlite,
         })
     }

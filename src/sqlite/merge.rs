@@ -40,6 +40,9 @@ impl Merge {
             let Some(head) = rows::head(conn, log)? else {
                 continue;
             };
+            if head.position <= after {
+                continue;
+            }
             if reverse {
                 merge.push(head, log, index, None, true);
             } else {

@@ -21,6 +21,7 @@ mod layout;
 mod lease;
 mod line;
 mod merge;
+mod near;
 mod op;
 mod open;
 mod pool;
@@ -192,7 +193,9 @@ impl Store {
         check: Check<'_>,
     ) -> Result<Page> {
         reading.enter(tx)?;
-        self.via(tx, check).read(|conn| reading.next(&conn.sqlite, limit, self.pool.settings.path.as_deref()))
+        let (via, is_begun) = (self.via(tx, check), reading.is_begun());
+        let next = |conn: &Conn| reading.next(&conn.sqlite, limit, self.pool.settings.path.as_deref());
+        if is_begun { via.read(next) } else { via.snapshot(next) }
     }
 
     pub fn heads(&self, stream: Option<&str>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<Head>> {

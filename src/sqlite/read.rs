@@ -8,8 +8,8 @@ use std::sync::Arc;
 use hashlink::LruCache;
 use rusqlite::Connection;
 
-use super::connection::snapshot;
 use super::merge::Merge;
+use super::near::Near;
 use super::rows::{self, Name, Page, Row};
 use super::select::{Place, Select};
 use super::sql;
@@ -32,6 +32,7 @@ pub struct Reading {
 enum Source {
     Log(Log),
     Merge(Merge),
+    Near(Near),
     Store(Box<Store>),
     Nothing,
 }
@@ -68,27 +69,36 @@ impl Reading {
         self.newest
     }
 
-    /// At most `limit` entries more; none when the reading is over. `path` is of the store.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// At most `limit` entries more; none when the reading is over. The first ones are all read of one state of the
+    /// database, which the caller provides for. `path` is of the store.
     pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>) -> Result<Page> {
-        let source = match &mut self.source {
-            Some(source) => source,
-            unstarted => {
-                let (newest, source) = snapshot(conn, || {
-                    let newest = self.select.newest(conn, path)?;
-                    Ok((newest, begin(conn, &self.select, newest.position)?))
-                })?;
-                self.newest = Some(newest);
-                unstarted.insert(source)
-            }
-        };
+        if let Some(source) = &mut self.source {
+            return source.page(conn, limit, &self.select);
+        }
+        let newest = self.select.newest(conn, path)?;
+        let mut source = begin(conn, &self.select, newest.position)?;
+        let page = source.page(conn, limit, &self.select)?;
+        self.newest = Some(newest);
+        self.source = Some(source);
+        Ok(page)
+    }
+}
+
+impl Source {
+    fn page(&mut self, conn: &Connection, limit: usize, select: &Select) -> Result<Page> {
         let mut page = Page::default();
-        let reverse = self.select.reverse;
-        match source {
-            Source::Log(log) if reverse => log.backward(conn, &mut page, limit)?,
-            Source::Log(log) => log.forward(conn, &mut page, limit)?,
-            Source::Merge(merge) => merge.page(conn, &mut page, limit)?,
-            Source::Store(store) => store.page(conn, &mut page, limit, reverse)?,
-            Source::Nothing => {}
+        match self {
+            Self::Log(log) if select.reverse => log.backward(conn, &mut page, limit)?,
+            Self::Log(log) => log.forward(conn, &mut page, limit)?,
+            Self::Merge(merge) => merge.page(conn, &mut page, limit)?,
+            Self::Near(near) => near.page(conn, &mut page, limit, select)?,
+            Self::Store(store) => store.page(conn, &mut page, limit, select.reverse)?,
+            Self::Nothing => {}
         }
         Ok(page)
     }
@@ -97,6 +107,12 @@ impl Reading {
 fn begin(conn: &Connection, select: &Select, upto: i64) -> Result<Source> {
     if select.is_everything() {
         return Ok(Source::Store(Box::new(Store { low: select.after, high: upto, chains: LruCache::new(LOGS) })));
+    }
+    if upto <= select.after {
+        return Ok(Source::Nothing);
+    }
+    if !select.is_one_log() && Near::is_for(select, upto) {
+        return Ok(Source::Near(Near::new(select, upto)));
     }
     let mut logs = select.logs(conn)?;
     if logs.len() != 1 {

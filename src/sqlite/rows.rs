@@ -111,20 +111,32 @@ pub fn prev_hash(conn: &Connection, log: i64, name: &Name, seq: i64) -> Result<O
 }
 
 /// The first seq of a log whose position is above `position`; one past the head if there is none. Within a log seq and
-/// position rise together, so this is a binary search.
+/// position rise together, so this is a binary search, from the head backwards in steps that double: who asks for what
+/// is new pays for what is new.
 pub fn first_after(conn: &Connection, log: i64, position: i64, head: &State) -> Result<i64> {
     if position <= 0 {
         return Ok(1);
     }
-    let (mut low, mut high) = (1, head.seq.saturating_add(1));
+    if head.position <= position {
+        return Ok(head.seq.saturating_add(1));
+    }
+    // What is looked for lies from `low` to `high`, which is above `position`.
+    let (mut low, mut high) = (1, head.seq);
+    let mut step = Some(1);
     while low < high {
-        let middle = low + (high - low) / 2;
-        match from_seq(conn, log, middle)? {
-            Some(found) if found.position <= position => low = found.seq.saturating_add(1),
-            _ => high = middle,
+        let probe = step.map_or(low + (high - low) / 2, |step| high.saturating_sub(step).max(low));
+        match from_seq(conn, log, probe)? {
+            Some(found) if found.position <= position => {
+                low = found.seq.saturating_add(1);
+                step = None;
+            }
+            _ => {
+                high = probe;
+                step = step.map(|step: i64| step.saturating_mul(2));
+            }
         }
     }
-    Ok(low)
+    Ok(high)
 }
 
 /// The id of a log, `None` where nothing was ever appended to it.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::rows::{self, Name};
@@ -10,9 +11,9 @@ use crate::chain::Hash;
 use crate::error::{Error, Result};
 
 /// The only reading vocabulary. `after` is a position and excluded, `start` and `stop` are seqs, `stop` excluded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Select {
-    /// `None`: all; each once.
+    /// `None`: all; each once, in order of their bytes.
     pub streams: Option<Vec<String>>,
     pub writer: Option<String>,
     pub exclude_writer: Option<String>,
@@ -36,6 +37,21 @@ impl Select {
     /// True where entries are returned whatever log they are of.
     pub fn is_everything(&self) -> bool {
         self.streams.is_none() && self.writer.is_none() && self.exclude_writer.is_none()
+    }
+
+    /// True where both names are given.
+    pub fn is_one_log(&self) -> bool {
+        self.writer.is_some() && self.streams.as_ref().is_some_and(|streams| streams.len() == 1)
+    }
+
+    /// True where a log of these stored names is selected.
+    pub fn has(&self, stream: ValueRef<'_>, writer: ValueRef<'_>) -> bool {
+        let is = |stored: ValueRef<'_>, name: &str| matches!(stored, ValueRef::Text(text) if text == name.as_bytes());
+        self.writer.as_ref().is_none_or(|name| is(writer, name))
+            && self.exclude_writer.as_ref().is_none_or(|name| !is(writer, name))
+            && self.streams.as_ref().is_none_or(|names| {
+                matches!(stream, ValueRef::Text(text) if names.binary_search_by(|name| name.as_bytes().cmp(text)).is_ok())
+            })
     }
 
     /// The logs that are selected.
@@ -66,9 +82,9 @@ impl Select {
         {
             let found = conn
                 .prepare_cached(sql::HASH_AT)?
-                .query_row([known.position], |row| Ok(rows::hash(row, 0)))
+                .query_row([known.position], |row| Ok(Place { content_hash: rows::hash(row, 0), ..known }))
                 .optional()?;
-            if found != Some(known.content_hash) {
+            if found != Some(known) {
                 return Err(replaced(known, found, newest, path));
             }
         }
@@ -76,20 +92,20 @@ impl Select {
     }
 }
 
-fn replaced(known: Place, found: Option<Option<Hash>>, newest: Place, path: Option<&Path>) -> Error {
-    let short = |hash: Option<Hash>| match hash {
+fn replaced(known: Place, found: Option<Place>, newest: Place, path: Option<&Path>) -> Error {
+    let short = |place: Place| match place.content_hash {
         Some([a, b, c, d, ..]) => format!("an entry with hash {a:02x}{b:02x}{c:02x}{d:02x}…"),
         None => "an entry without a hash of 32 bytes".to_owned(),
     };
     let now = match found {
-        Some(hash) => format!("now {} does", short(hash)),
+        Some(found) => format!("now {} does", short(found)),
         None => format!("now none stands there, and the newest is at position {}", newest.position),
     };
     let place = path.map_or_else(|| "the store in memory".to_owned(), |path| path.display().to_string());
     Error::Replaced(format!(
         "{place} holds another history than it did: {} stood at position {}, and {now}. Another state was put in \
          its place (a backup restored?). Nothing was read: begin anew, at a position of what is there now",
-        short(known.content_hash),
+        short(known),
         known.position,
     ))
 }

@@ -16,6 +16,9 @@ statements! {
     BEFORE = "before";
     FROM_SEQ = "from_seq";
     PAYLOAD = "payload";
+    CONTENT = "content";
+    PLACES_FORWARD = "places_forward";
+    PLACES_REVERSE = "places_reverse";
     LOG_FORWARD = "log_forward";
     LOG_REVERSE = "log_reverse";
     STORE_FORWARD = "store_forward";

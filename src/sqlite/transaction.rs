@@ -27,6 +27,7 @@ pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
 pub fn begin_on(pool: &Pool, conn: &mut Conn, patience: &Patience<'_>) -> Result<()> {
     pool.check_healthy()?;
     pool.identity.check(patience)?;
+    conn.changes = conn.sqlite.total_changes();
     let Conn { sqlite, wal, queue, .. } = conn;
     wal.before_begin(sqlite)?;
     queue.enter(patience, || run(sqlite, "BEGIN IMMEDIATE"))?;
@@ -41,7 +42,7 @@ pub fn commit(pool: &Arc<Pool>, conn: &mut Conn) -> Result<()> {
         return Err(error);
     }
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
-        if pool.in_memory() || conn.wal.is_longer() {
+        if conn.has_changed(pool.in_memory()) {
             pool.bell.ring();
         }
         conn.heads.committed(&conn.sqlite);

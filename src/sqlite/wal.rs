@@ -30,7 +30,7 @@ pub struct Wal {
 struct Told {
     /// Pages in the log.
     pages: AtomicU32,
-    /// Nobody has asked since.
+    /// Since the transaction began.
     anew: AtomicBool,
 }
 
@@ -78,6 +78,7 @@ impl Wal {
 
     /// To be called before a write transaction begins.
     pub fn before_begin(&self, conn: &Connection) -> Result<()> {
+        self.told.anew.store(false, Ordering::Relaxed);
         if self.unsure.load(Ordering::Relaxed) { self.settle(conn).map_err(left_undone) } else { Ok(()) }
     }
 
@@ -99,9 +100,9 @@ impl Wal {
         keep(conn, false)
     }
 
-    /// Whether a commit of this connection changed something since this was last asked.
+    /// Whether the transaction that was committed changed something.
     pub fn is_longer(&self) -> bool {
-        self.told.anew.swap(false, Ordering::Relaxed)
+        self.told.anew.load(Ordering::Relaxed)
     }
 
     /// Pages, after the newest commit of this connection.

@@ -69,7 +69,7 @@ fn known(log: &(String, String)) -> Log {
 
 /// All entries in commit order, each chain recomputed here.
 fn entries(store: &Store, heads: &mut HashMap<(String, String), (i64, Hash)>) -> Result<Vec<Found>, Error> {
-    let everything = Select { stream: None, writer: None, after: 0, start: 1, stop: None, reverse: false };
+    let everything = Select { start: 1, ..Select::default() };
     let mut reading = Reading::new(everything);
     let mut found = Vec::new();
     loop {

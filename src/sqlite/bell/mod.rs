@@ -28,12 +28,14 @@ use backstop::Backstop;
 use sidecar::Sidecar;
 use watcher::Watcher;
 
-/// How long a sleep may last, and so how long until a signal is heard.
+/// How long a sleep may last, and so how long until a signal is heard that did not end it.
 const SLICE: Duration = Duration::from_millis(100);
+/// The same in memory, where no signal ends a sleep.
+const SLICE_IN_MEMORY: Duration = Duration::from_millis(50);
 /// How long no one looks at the database after a look. With the sleep that lasts until somebody is awake to do it, what
 /// nobody rang for is noticed in a quarter of a second.
 const BACKSTOP: Duration = Duration::from_millis(150);
-/// The same where nobody can ring, and for a moment after the sidecar was made: who writes may not have seen it yet.
+/// The same where nobody can ring, and for a moment after the sidecar was found: who writes may not have seen it yet.
 const POLL: Duration = Duration::from_millis(5);
 
 /// Of one database in one process, however many stores have it open; or of one store in memory.
@@ -159,8 +161,9 @@ impl Bell {
     /// How long a sleep may last.
     fn slice(&self) -> Duration {
         match &self.sidecar {
+            None => SLICE_IN_MEMORY,
             Some(sidecar) if sidecar.is_deaf() => POLL,
-            _ => SLICE,
+            Some(_) => SLICE,
         }
     }
 

@@ -22,7 +22,7 @@ const SHORTEST_DATABASE: u64 = 512;
 /// How often to look for one that is not there, and whether the one that is held still is.
 const LOOK_FOR: Duration = Duration::from_millis(10);
 const LOOK_AFTER: Duration = Duration::from_millis(250);
-/// How long after it was made a writer may not have looked for it.
+/// How long after it was found here another who writes may not have looked for it.
 const YOUNG: Duration = Duration::from_millis(50);
 
 pub struct Sidecar {
@@ -96,6 +96,7 @@ impl Sidecar {
             let changed = word.is_some() || held.word.is_some();
             if changed {
                 before();
+                self.young_until.store(self.now() + millis(YOUNG), Relaxed);
             }
             // Who sleeps on the one before is to look again.
             if let Some(old) = std::mem::replace(&mut held.word, word) {
@@ -117,7 +118,6 @@ impl Sidecar {
         }
         match self.make() {
             Ok(word) => {
-                self.young_until.store(self.now() + millis(YOUNG), Relaxed);
                 held.refused = false;
                 Some(word)
             }

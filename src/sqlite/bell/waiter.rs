@@ -115,12 +115,6 @@ impl Waiter {
     }
 }
 
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
 impl Inner {
     /// Whether the store is open, and its file where it was.
     fn check(&self, check: Check<'_>) -> Result<()> {

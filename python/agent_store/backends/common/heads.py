@@ -1,8 +1,9 @@
 """The newest entries."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from agent_store._core import Head
+from agent_store.backends.common.select import Select, each_once
 from agent_store.backends.common.session import Listed, Session
 from agent_store.backends.common.shape import is_hash, malformed, no_hash
 
@@ -17,16 +18,13 @@ def heads(session: Session, stream: str | None) -> list[Head]:
     """By stream and writer."""
     return [
         Head(name, writer, seq, content_hash)
-        for _, name, writer, seq, content_hash, _ in listed(session, None if stream is None else (stream,))
+        for _, name, writer, seq, content_hash, _ in checked(session.listed(Select(each_once(stream))))
         if seq is not None and content_hash is not None
     ]
 
 
-def listed(
-    session: Session, streams: Sequence[str] | None, writer: str | None = None, excluded: str | None = None
-) -> list[Listed]:
-    """As Session.listed, and what the values are has been looked at."""
-    rows = session.listed(streams, writer, excluded)
+def checked(rows: list[tuple[Any, ...]]) -> list[Listed]:
+    """What Session.listed gave: MalformedRow for what is of other types."""
     for log, stream_found, writer_found, seq, content_hash, place in rows:
         if stream_found is None or writer_found is None:
             raise malformed(("", ""), None, f"stream or writer of log {log} is not text")

@@ -3,21 +3,20 @@
 A reading goes up to what was newest when it began. Each page is a short read of its own.
 """
 
-from contextlib import nullcontext
-
 from agent_store._core import Entry
 from agent_store.backends.common.fate import Began
-from agent_store.backends.common.heads import listed
+from agent_store.backends.common.heads import checked
 from agent_store.backends.common.merge import Merge
+from agent_store.backends.common.near import Near
 from agent_store.backends.common.one_log import OneLog
 from agent_store.backends.common.search import cut, first_after
 from agent_store.backends.common.select import Place, Select, newest
-from agent_store.backends.common.session import Session
+from agent_store.backends.common.session import Beginning, Session
 from agent_store.backends.common.whole import Whole
 
 LARGEST = 2**63 - 1
 
-Source = OneLog | Merge | Whole
+Source = OneLog | Merge | Near | Whole
 
 
 class Reading(Began):
@@ -36,22 +35,31 @@ class Reading(Began):
 
     def next(self, session: Session, limit: int) -> list[Entry]:
         """At most `limit` entries more; none when the reading is over."""
-        if self._source is None:
-            # What is asked for first is where it ends, so no state is needed that is the same for all that comes after,
-            # unless what was seen before must be there all the while.
-            with nullcontext() if self._select.known is None else session.snapshot():
-                last = newest(session, self._select.known)
-                self._source = _begin(session, self._select, last[0])
-                self._newest = last
-        return self._source.page(session, limit)
+        if self._source is not None:
+            return self._source.page(session, limit)
+        if self._select.known is None:
+            # What is asked for first is where it ends, so that no state is needed that is the same for all after it.
+            return self._first(session, limit)
+        with session.snapshot():
+            return self._first(session, limit)
+
+    def _first(self, session: Session, limit: int) -> list[Entry]:
+        beginning = session.begin(self._select, limit)
+        last = newest(session, beginning.places, self._select.known)
+        source = _begin(session, self._select, last[0], beginning)
+        page = source.page(session, limit)
+        self._newest, self._source = last, source
+        return page
 
 
-def _begin(session: Session, select: Select, upto: int) -> Source:
-    if select.is_everything:
-        return Whole(select.after, upto, reverse=select.reverse)
+def _begin(session: Session, select: Select, upto: int, beginning: Beginning) -> Source:
     if select.is_nothing or select.after >= upto:
         return OneLog(0, ("", ""), 1, 1, reverse=select.reverse)
-    logs = listed(session, select.streams, select.writer, select.exclude_writer)
+    if select.is_near(upto) and (beginning.near is not None or not select.is_everything):
+        return Near(select, upto, beginning.near)
+    if select.is_everything:
+        return Whole(select.after, upto, reverse=select.reverse)
+    logs = checked(session.listed(select) if beginning.logs is None else beginning.logs)
     begun = cut(session, logs, upto)
     if len(logs) != 1:
         return Merge(session, begun, select.after, reverse=select.reverse)

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from agent_store.backends.common.select import Select
 
 Listed = tuple[int, str, str, int | None, bytes | None, int | None]
 """A log and its newest entry: id, stream, writer, seq, content_hash, position; None for what there is none of."""
@@ -10,9 +13,23 @@ Listed = tuple[int, str, str, int | None, bytes | None, int | None]
 PAGE_BYTES = 4 << 20
 """A page ends when its payloads have this many bytes: memory stays flat with large ones too."""
 
+Found = tuple[int, Any, Any, Any, Any, int | None, str | None, str | None, int | None, Any]
+"""An entry as it is stored: position, log, seq, content_hash, payload; the id of its log, stream and writer where that
+is listed; seq and content_hash of the entry of its log with the greatest seq below."""
 Row = tuple[int, int, int, bytes, bytes]  # position, log, seq, content_hash, payload
 Range = tuple[int, int, int]  # log, first seq, seq before which it ends
 Before = tuple[int, int, int, bytes | None, int]  # log and seq asked for; seq, content_hash and position found
+
+
+class Beginning(NamedTuple):
+    """What a reading is told first."""
+
+    places: list[tuple[int, Any]]
+    """Position and hash of the newest entry, and of the one at the position of `known`, as far as these are there."""
+    logs: list[tuple[Any, ...]] | None = None
+    """What `listed` gives, if it came along."""
+    near: list[Found] | None = None
+    """What `near` gives of the positions that come first, if it came along: all that is newer is to be left out."""
 
 
 class Session(Protocol):
@@ -34,19 +51,23 @@ class Session(Protocol):
     def fetch(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
         """All rows."""
 
-    def newest(self, known: int | None) -> list[tuple[int, Any]]:
-        """Position and hash of the newest entry, and of the one at `known` where that is another: what is there of
-        these, in any order, of one state.
+    def begin(self, select: "Select", limit: int) -> Beginning:
+        """What is newest, and what a database can tell beside it in the same question, for a first page of `limit`.
+
+        Where `select.known` is given, all of one state.
         """
 
-    def listed(self, streams: Sequence[str] | None, writer: str | None, excluded: str | None) -> list[tuple[Any, ...]]:
-        """The logs of these streams, of a writer, or all, and none of the writer `excluded`, as Listed. All, or those
-        of one stream, come by stream and writer.
-        """
+    def listed(self, select: "Select") -> list[tuple[Any, ...]]:
+        """The selected logs, as Listed, whatever the types are; all, or those of one stream, by stream and writer."""
 
     def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
         """The first rows of a statement that gives position, seq, content_hash, payload and log: at most `limit`, and
         none after payloads of PAGE_BYTES in all.
+        """
+
+    def near(self, select: "Select", low: int, high: int, limit: int) -> list[Found]:
+        """The first rows above position `low` up to `high` whose logs are selected (`select.has`), or more than these,
+        in the order of `select`: at most `limit`, and none after payloads of PAGE_BYTES in all.
         """
 
     def entries(self, ranges: Sequence[Range], *, reverse: bool) -> list[Row]:

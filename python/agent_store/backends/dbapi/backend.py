@@ -3,9 +3,9 @@
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from agent_store._core import Appended, Entry, Findings, Head
+from agent_store._core import Appended, Entry, Findings, Head, ring_file
 from agent_store.backends.common import generations, heads, verifying
 from agent_store.backends.common.reading import Reading
 from agent_store.backends.common.select import Select, each_once
@@ -215,6 +215,17 @@ class Dbapi:
             return foreign.query(self._session, sql, params)
 
         return self._write(tx, query)
+
+    def waiter(self) -> NoReturn:
+        raise BackendError(
+            "watch, subscribe and wait need connections of the store's own: open it by its path or URL for them; this "
+            "one may stay open beside it"
+        )
+
+    def ring(self) -> None:
+        path = self._read(None, self._session.path)
+        if path:  # At a store in memory nobody else can wait.
+            ring_file(path)
 
     def info(self, tx: Transaction | None = None) -> dict[str, Any]:
         return self._read(tx, lambda: facts.of(self._session))

@@ -33,6 +33,7 @@ def of(session: Session) -> dict[str, Any]:
             "durability": SYNCHRONOUS[number("PRAGMA main.synchronous")],
             "read_only": bool(number("PRAGMA query_only")),
             "locks": "posix" if path else None,
+            "doorbell": None,
         }
 
 

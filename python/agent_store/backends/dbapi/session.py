@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from agent_store.backends.common.session import PAGE_BYTES, Before, Range, Row
+from agent_store.backends.common.select import Select
+from agent_store.backends.common.session import PAGE_BYTES, Before, Beginning, Found, Range, Row
 from agent_store.backends.common.shape import is_hash
 from agent_store.backends.dbapi import plain
 
@@ -60,18 +61,22 @@ class Session:
         found: bytes | None = self.run(sql).fetchone()[0]
         return (found or b"").decode(errors="surrogateescape")
 
-    def newest(self, known: int | None) -> list[tuple[int, Any]]:
+    def begin(self, select: Select, limit: int) -> Beginning:  # noqa: ARG002 - it is asked for by itself
         found = self.fetch("newest")
-        if known is not None and found and found[0][0] != known:
-            found += [(known, content_hash) for (content_hash,) in self.fetch("hash_at", known)]
-        return found
+        if select.known is not None and found and found[0][0] != select.known[0]:
+            position = select.known[0]
+            found += [(position, content_hash) for (content_hash,) in self.fetch("hash_at", position)]
+        return Beginning(found)
 
-    def listed(self, streams: Sequence[str] | None, writer: str | None, excluded: str | None) -> list[tuple[Any, ...]]:
-        if streams is None:
-            return self.fetch("heads", excluded) if writer is None else self.fetch("heads_of_writer", writer)
-        if writer is None:
-            return [row for stream in streams for row in self.fetch("heads_of_stream", stream, excluded)]
-        return [row for stream in streams for row in self.fetch("heads_of_log", stream, writer)]
+    def listed(self, select: Select) -> list[tuple[Any, ...]]:
+        if select.streams is None:
+            if select.writer is not None:
+                return self.fetch("heads_of_writer", select.writer)
+            return self.fetch("heads", select.exclude_writer)
+        if select.writer is not None:
+            return [row for stream in select.streams for row in self.fetch("heads_of_log", stream, select.writer)]
+        excluded = select.exclude_writer
+        return [row for stream in select.streams for row in self.fetch("heads_of_stream", stream, excluded)]
 
     def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
         return self._some(statement, params, limit, 0)[0]
@@ -107,6 +112,24 @@ class Session:
             rows, size = self._some(statement, (log, low, high), high - low, size)
             found += [(position, log, seq, content_hash, payload) for position, seq, content_hash, payload in rows]
             if size >= PAGE_BYTES:
+                break
+        return found
+
+    def near(self, select: Select, low: int, high: int, limit: int) -> list[Found]:
+        names: dict[int | None, tuple[str | None, str | None] | None] = {}
+        found: list[Found] = []
+        size = 0
+        for position, log, seq in self.fetch("places_reverse" if select.reverse else "places_forward", low, high):
+            if log not in names:
+                name = next(iter(self.fetch("log_name", log)), None)
+                names[log] = name if name is not None and select.has(*name) else None
+            if (name := names[log]) is None:
+                continue
+            content_hash, payload = next(iter(self.fetch("content", position)), (None, None))
+            before = next(iter(self.fetch("before", log, seq)), (None, None, None))
+            found.append((position, log, seq, content_hash, payload, log, *name, *before[:2]))
+            size += len(payload or b"")
+            if len(found) >= limit or size >= PAGE_BYTES:
                 break
         return found
 

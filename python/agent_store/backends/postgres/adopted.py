@@ -5,18 +5,20 @@ import os
 import time
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from agent_store.backends.common.turn import Turn as Threads
-from agent_store.backends.postgres import setup
+from agent_store.backends.postgres import failures, setup
 from agent_store.backends.postgres.database import Database
+from agent_store.backends.postgres.listener import notification
 from agent_store.backends.postgres.reader import Reader
 from agent_store.backends.postgres.statements import BEGIN, Statement
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
+from agent_store.backends.postgres.trouble import Trouble
 from agent_store.backends.postgres.turn import Turn
 from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import BackendError, BusyError, TransactionConflict
@@ -194,6 +196,24 @@ class Adopted(Database):
             with contextlib.suppress(psycopg.Error):
                 self._wire.settle()
             tx.rollback()
+
+    def waiter(self) -> NoReturn:
+        """Not here: it is the caller's, and who sleeps at it would keep it from him."""
+        raise BackendError(
+            "watch, subscribe and wait need connections of the store's own: open it by its path or URL for them; this "
+            "one may stay open beside it"
+        )
+
+    def doorbell(self, reader: Reader, session: int, *, behind: bool) -> None:
+        """Nobody waits here."""
+
+    def ring(self) -> None:
+        """In a transaction, at its commit."""
+        with self._alone() as wire:
+            try:
+                wire.run((notification(self.oid), ()))
+            except Trouble as trouble:
+                raise failures.error(trouble, self.statements.schema, "the bell could not be rung") from None
 
     def close(self) -> None:
         """The connection stays as it is."""

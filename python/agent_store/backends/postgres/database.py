@@ -16,6 +16,7 @@ from agent_store.backends.postgres.reader import Reader
 from agent_store.backends.postgres.statements import Statements
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.turn import Turn
+from agent_store.backends.postgres.waiter import Waiter
 from agent_store.errors import (
     BackendError,
     ForkedStore,
@@ -67,6 +68,18 @@ class Database(abc.ABC):
     @abc.abstractmethod
     def rollback(self, tx: Transaction) -> None:
         """Never raises."""
+
+    @abc.abstractmethod
+    def waiter(self) -> Waiter:
+        """One more who waits."""
+
+    @abc.abstractmethod
+    def doorbell(self, reader: Reader, session: int, *, behind: bool) -> str | None:
+        """How who waits hears of others, where the server says whose session this is, and whether it is a standby."""
+
+    @abc.abstractmethod
+    def ring(self) -> None:
+        """Wake whoever waits, in any process."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -177,7 +190,10 @@ class Database(abc.ABC):
             (rows,) = turn.run(turn.call("generation", key))
             value = rows[0][0] if rows else 0
             after = generations.following(key, value, how, n)
-            calls = [turn.call("set_generation", key, after)] if after != value else []
+            calls = []
+            if after != value:
+                calls.append(turn.call("set_generation", key, after))
+                turn.ledger.other = True
             turn.run(*calls, last=True)
             return after
 

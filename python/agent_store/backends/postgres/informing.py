@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def facts(reader: Reader, database: "Database") -> dict[str, Any]:
     """In one round trip."""
-    ((identity, entries, logs, position, size, server),) = reader.fetch("facts")
+    ((identity, entries, logs, position, size, server, session, behind),) = reader.fetch("facts")
     return {
         "kind": database.kind,
         "path": database.place,
@@ -26,4 +26,5 @@ def facts(reader: Reader, database: "Database") -> dict[str, Any]:
         "server_version": server,
         "durability": database.durability,
         "read_only": database.read_only,
+        "doorbell": database.doorbell(reader, session, behind=behind),
     }

@@ -23,7 +23,7 @@ class Ledger:
         self._written: dict[Name, Head] = {}
         self._logs = bytearray()  # a bit for each log that was written
         self.count = 0
-        self.other = False  # wrote something that is no entry
+        self.other = False  # has moved a counter
 
     def forget(self) -> None:
         """What others than our own statements may have changed."""

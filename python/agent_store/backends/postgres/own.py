@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from agent_store.backends.postgres import setup
 from agent_store.backends.postgres.address import Address
+from agent_store.backends.postgres.bell import bell_of
 from agent_store.backends.postgres.database import Database
+from agent_store.backends.postgres.hearing import why_not
 from agent_store.backends.postgres.pool import Pool
 from agent_store.backends.postgres.reader import Reader
 from agent_store.backends.postgres.statements import BEGIN
@@ -14,6 +16,7 @@ from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
 from agent_store.backends.postgres.values import Encoded, encode
+from agent_store.backends.postgres.waiter import Waiter
 from agent_store.backends.postgres.wire import Call, Wire
 from agent_store.errors import UnsupportedFormat
 
@@ -50,6 +53,7 @@ class Own(Database):
                     f"there is no store in schema {self.statements.schema!r}; without read_only=True one is made"
                 )
             self.oid = oid if oid is not None else setup.create(wire, self.statements, self.timeout)
+        self.bell = bell_of(self.address, self.statements, self.oid)
 
     def stop_preparing(self) -> None:
         """For good: a pooler is in the way, which gives each transaction another session."""
@@ -74,6 +78,17 @@ class Own(Database):
             call = self._locks[alone] = (self.statements["lock"], Encoded(encode(value, "utf-8") for value in values))
         return [BEGINS, call]
 
+    def _turn(self, wire: Wire, *, alone: bool) -> Turn:
+        return Turn(
+            wire,
+            self.statements,
+            self.oid,
+            before=self._lock(alone=alone),
+            commits=True,
+            unprepared=self.stop_preparing,
+            rings=self.bell.ring,
+        )
+
     @contextlib.contextmanager
     def turn(self, tx: Transaction | None, *, alone: bool = True) -> Iterator[Turn]:
         """Of its own: BEGIN and the lock before, COMMIT after."""
@@ -82,8 +97,7 @@ class Own(Database):
             yield tx.turn
             return
         with self._lent() as wire:
-            before = self._lock(alone=alone)
-            turn = Turn(wire, self.statements, self.oid, before=before, commits=True, unprepared=self.stop_preparing)
+            turn = self._turn(wire, alone=alone)
             try:
                 yield turn
             except BaseException:
@@ -106,8 +120,7 @@ class Own(Database):
         if within is not None:
             return inside(within)
         wire = self.pool.take()
-        before = self._lock(alone=False)
-        turn = Turn(wire, self.statements, self.oid, before=before, commits=True, unprepared=self.stop_preparing)
+        turn = self._turn(wire, alone=False)
         try:
             turn.run()
             inner = Turn(wire, self.statements, self.oid, ledger=turn.ledger)
@@ -127,9 +140,26 @@ class Own(Database):
         if os.getpid() == self._pid:
             tx.rollback()
 
+    def waiter(self) -> Waiter:
+        """With the first of a process a connection that listens is opened, soon."""
+        self.check_open()
+        return Waiter(self, self.bell)
+
+    def doorbell(self, reader: Reader, session: int, *, behind: bool) -> str:
+        """As `Hearing` finds it on a connection of its own."""
+        return "poll" if why_not(reader.wire.connection.pgconn.backend_pid, session, behind=behind) else "notify"
+
+    def ring(self) -> None:
+        """Also where no commit is."""
+        self.check_open()
+        self.bell.ring(True)  # noqa: FBT003
+
     def close(self) -> None:
         """The idle connections now, the others as their calls end."""
         if os.getpid() != self._pid:
             self.check_open()
+        if self.closed:
+            return
         self.closed = True
         self.pool.close()
+        self.bell.leave()

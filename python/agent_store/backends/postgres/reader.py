@@ -4,7 +4,10 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agent_store.backends.common.session import Before, Range, Row
+from psycopg.pq import TransactionStatus
+
+from agent_store.backends.common.select import NEAR, Select
+from agent_store.backends.common.session import Before, Beginning, Found, Range, Row
 from agent_store.backends.common.shape import is_hash
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statement, Statements
@@ -18,6 +21,8 @@ SAVE = Statement("SAVEPOINT _agent_store_query")
 READ_ONLY = Statement("SET LOCAL transaction_read_only = on")
 BACK = Statement("ROLLBACK TO SAVEPOINT _agent_store_query")
 RELEASE = Statement("RELEASE SAVEPOINT _agent_store_query")
+IDLE = TransactionStatus.IDLE
+LARGEST = 2**63 - 1
 
 
 class Reader:
@@ -68,22 +73,47 @@ class Reader:
         """The schema."""
         return f"the store in schema {self.schema!r}"
 
-    def newest(self, known: int | None) -> list[tuple[int, Any]]:
-        """In one statement."""
-        return self.fetch("newest", known)
+    def begin(self, select: Select, limit: int) -> Beginning:
+        """All that can be of use, in one round trip."""
+        places = self._statements["newest"], (None if select.known is None else select.known[0],)
+        if select.is_near(0):
+            high = select.after + NEAR
+            alone = [(COMMIT, ())] if self._before else []  # of a snapshot that nothing was asked in yet
+            found, near, *_ = self.run(places, self._near(select, select.after, high, limit, upto=high), *alone)
+            if all(position <= high for position, _ in found):
+                return Beginning(found, near=near)
+            if alone:
+                self._before = [(BEGIN_READING, ())]
+        call = None if select.is_everything else self._listed(select)
+        found, *logs = self.run(places, *([] if call is None else [call]))
+        return Beginning(found, *logs)
 
-    def listed(self, streams: Sequence[str] | None, writer: str | None, excluded: str | None) -> list[tuple[Any, ...]]:
+    def listed(self, select: Select) -> list[tuple[Any, ...]]:
         """In one statement."""
-        if excluded is not None and "\0" in excluded:
-            excluded = None  # No text of the server's can be that.
+        call = self._listed(select)
+        return [] if call is None else self.run(call)[0]
+
+    def _listed(self, select: Select) -> Call | None:
+        """None where nothing that the server can hold is selected."""
+        streams, writer, excluded = _there(select)
         if streams is None:
-            return self.fetch("heads", excluded) if writer is None else self.fetch("heads_of_writer", writer)
+            if writer is not None:
+                return self._statements["heads_of_writer"], (writer,)
+            return self._statements["heads"], (excluded,)
         if len(streams) != 1:
-            there = [stream for stream in streams if "\0" not in stream]
-            return self.fetch("heads_of_streams", there, writer, excluded) if there else []
-        if writer is None:
-            return self.fetch("heads_of_stream", *streams, excluded)
-        return self.fetch("heads_of_log", *streams, writer)
+            return (self._statements["heads_of_streams"], (streams, writer, excluded)) if streams else None
+        if writer is not None:
+            return self._statements["heads_of_log"], (*streams, writer)
+        return self._statements["heads_of_stream"], (*streams, excluded)
+
+    def near(self, select: Select, low: int, high: int, limit: int) -> list[Found]:
+        """In one statement."""
+        return self.run(self._near(select, low, high, limit))[0]
+
+    def _near(self, select: Select, low: int, high: int, limit: int, upto: int = LARGEST) -> Call:
+        """`upto`: nothing, where the newest position is above it."""
+        statement = self._statements["near_reverse" if select.reverse else "near_forward"]
+        return statement, (low, high, upto, *_there(select), limit)
 
     def page(self, statement: str, *params: object, limit: int) -> list[tuple[Any, ...]]:
         """The first rows, bounded by the server."""
@@ -130,7 +160,7 @@ class Reader:
         self._before = [(BEGIN_READING, ())]
         try:
             yield
-            if not self._before:
+            if not self._before and self.wire.status != IDLE:
                 self.run((COMMIT, ()))
         finally:
             self._before = []
@@ -174,3 +204,12 @@ class Reader:
         if not self.shared:
             roll_back(self.wire)
             self._before = [(BEGIN_READING, ())]
+
+
+def _there(select: Select) -> tuple[list[str] | None, str | None, str | None]:
+    """Streams, writer and the writer that is excluded, without the names that no text of the server's can be."""
+    streams = None if select.streams is None else [stream for stream in select.streams if "\0" not in stream]
+    if select.writer is not None and "\0" in select.writer:
+        return [], None, None
+    excluded = select.exclude_writer
+    return streams, select.writer, None if excluded is None or "\0" in excluded else excluded

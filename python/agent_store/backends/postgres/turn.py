@@ -35,6 +35,7 @@ class Turn:
         ledger: Ledger | None = None,
         isolated: bool = False,
         unprepared: Callable[[], None] | None = None,
+        rings: Callable[[bool], None] | None = None,
     ) -> None:
         self.wire = wire
         self.statements = statements
@@ -45,6 +46,8 @@ class Turn:
         self._commits = commits
         self._isolated = isolated
         self._unprepared = unprepared
+        self._rings = rings  # told of each commit that wrote something, and whether anybody listens
+        self._heard = False
 
     def call(self, name: str, *params: object) -> Call:
         """A statement by its name."""
@@ -74,8 +77,12 @@ class Turn:
             if ends:
                 self._begins = False  # it is over; the statement itself has seen to it that nothing was written
             raise failures.replaced(self.statements.schema)
+        if before and self._rings is not None:
+            self._heard = rows[len(before) - 1][0][-2]
         if ends:
             self._begins = False
+            if not alone or rows[-1]:
+                self._committed()
         return rows[len(before) : len(before) + len(calls)]
 
     def _first(self, calls: list[Call]) -> list[Rows]:
@@ -103,7 +110,12 @@ class Turn:
             raise self._error(trouble, 1 if commits else None, None) from None
         if commits:
             self._begins = False
+            self._committed()
         return written
+
+    def _committed(self) -> None:
+        if self._rings is not None and (self.ledger.count or self.ledger.other):
+            self._rings(self._heard)
 
     def _error(self, trouble: Trouble, commit_at: int | None, waited: float | None) -> Exception:
         if commit_at is not None and trouble.may_have_done(commit_at):

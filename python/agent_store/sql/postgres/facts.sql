@@ -8,4 +8,6 @@ SELECT
         WHERE tables.relkind = 'r' AND tables.relname ~ '^_agent_store_'
             AND tables.relnamespace = (SELECT ours.relnamespace FROM pg_catalog.pg_class AS ours WHERE ours.oid = {entries})
     ),
-    pg_catalog.current_setting('server_version')
+    pg_catalog.current_setting('server_version'),
+    pg_catalog.pg_backend_pid(),
+    pg_catalog.pg_is_in_recovery()

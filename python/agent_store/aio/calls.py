@@ -1,0 +1,118 @@
+"""Which thread a call runs in, and in whose transaction."""
+
+import asyncio
+import os
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from agent_store.aio.progress import Relay
+from agent_store.aio.settling import apart, settle
+from agent_store.errors import ForkedStore, StoreClosed, TransactionConflict
+from agent_store.store import Progress, Store, binding_of
+from agent_store.transaction import Binding, Scope
+
+THREADS = {"sqlite": (32, 8), "postgres": (5, 4)}
+"""That write, and that read, at most: as many writes share one commit; on a server each has a connection of ten."""
+WITHIN = 2
+"""A transaction's calls, which must never wait for those that wait for its end, come one by one; but while an iterable
+of its append_many runs, what that reads is a second."""
+Args = ParamSpec("Args")
+Result = TypeVar("Result")
+
+
+class Calls:
+    """Runs the calls of one store in threads: each as if the task that awaits it had made it in a thread of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self.binding: Binding = binding_of("store", store)
+        self._pid = os.getpid()
+        writes, reads = THREADS[self.binding.backend.kind]
+        self._writes = ThreadPoolExecutor(writes, "agent-store write")
+        self._reads = ThreadPoolExecutor(reads, "agent-store read")
+        self._within = ThreadPoolExecutor(WITHIN, "agent-store transaction")
+        self._scopes: weakref.WeakKeyDictionary[asyncio.Task[Any], Scope] = weakref.WeakKeyDictionary()
+
+    def scope(self) -> Scope | None:
+        """The transactions of the running task; None where it has none, nor an iterable that runs."""
+        if not self._scopes:
+            return None
+        task = asyncio.current_task()
+        return None if task is None else self._scopes.get(task)
+
+    def enter(self, scope: Scope) -> None:
+        """From now on the running task's calls belong to it."""
+        task = asyncio.current_task()
+        if task is None:
+            raise TransactionConflict("a transaction belongs to a task, and none is running")
+        self._scopes[task] = scope
+
+    def leave(self, scope: Scope) -> None:
+        """They do no more, once nothing is open in it."""
+        if scope.open or scope.drawing:
+            return
+        for task in [task for task, of in self._scopes.items() if of is scope]:
+            del self._scopes[task]
+
+    async def read(self, call: Callable[Args, Result], /, *args: Args.args, **kwargs: Args.kwargs) -> Result:
+        """What a call that only reads returns."""
+        return await settle(self._submit(self._reads, partial(call, *args, **kwargs)))
+
+    async def write(self, call: Callable[Args, Result], /, *args: Args.args, **kwargs: Args.kwargs) -> Result:
+        """What a call that may write returns. A cancellation that leaves it has found it done, or not begun."""
+        return await settle(self._submit(self._writes, partial(call, *args, **kwargs)))
+
+    async def long(self, call: Callable[[Progress], Result], progress: Progress | None = None) -> Result:
+        """What a call that takes long, and tells how far it is, returns. A cancellation ends it."""
+        relay = Relay(progress)
+        return await settle(self._submit(self._reads, partial(call, relay)), relay.stop)
+
+    def begin(self, scope: Scope, call: Callable[[], object]) -> "Future[object]":
+        """A call that opens a transaction in `scope`, on its way."""
+        self._check()
+        return _submit(self._within if scope.open else self._writes, partial(self.binding.within, scope, call))
+
+    def end(self, scope: Scope, call: Callable[[], object]) -> "Future[object]":
+        """A call that ends one, also where the store was closed meanwhile."""
+        ending = partial(self.binding.within, scope, call)
+        try:
+            return _submit(self._within, ending)
+        except StoreClosed:
+            return apart(ending)
+
+    def bulk(self, call: Callable[[], Result]) -> "Future[Result]":
+        """A call that writes, on its way."""
+        return self._submit(self._writes, call)
+
+    def _submit(self, threads: ThreadPoolExecutor, call: Callable[[], Result]) -> "Future[Result]":
+        self._check()
+        scope = self.scope()
+        if scope is None:
+            return _submit(threads, call)
+        return _submit(self._within if scope.open else threads, partial(self.binding.within, scope, call))
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedStore  # Said here, as no thread is left that could.
+
+    def check_outside(self, call: str) -> None:
+        """TransactionConflict where the running task has a transaction open."""
+        self.here(self.binding.check_outside, call)
+
+    def here(self, call: Callable[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
+        """What a call that waits for nothing returns, in this thread, as one of the running task."""
+        return self.binding.within(self.scope() or Scope(), call, *args, **kwargs)
+
+    def shut(self) -> None:
+        """The store is closed: the threads end when what they do has."""
+        for threads in (self._writes, self._reads, self._within):
+            threads.shutdown(wait=False)
+
+
+def _submit(threads: ThreadPoolExecutor, call: Callable[[], Result]) -> "Future[Result]":
+    try:
+        return threads.submit(call)
+    except RuntimeError:  # They were shut down this moment, from the thread of another loop.
+        raise StoreClosed from None
