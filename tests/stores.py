@@ -46,6 +46,9 @@ DIFFERENCES = {
         ("postgres", "psycopg"),
         "While its error is held, what an interrupt between two lines of Python left behind is too; then it is gone.",
     ),
+    "nobody waits": Difference(
+        ("connection", "psycopg"), "To wait is to sleep on connections of the store's own: a caller's is the caller's."
+    ),
     "no second opening": Difference(("memory",), "A store in memory is there as long as it is open, and once."),
     "of SQLite": Difference(
         ("postgres", "psycopg"),
@@ -71,6 +74,11 @@ class Place:
     def open(self, **options: Any) -> Store:
         raise NotImplementedError
 
+    @property
+    def target(self) -> str:
+        """What another process opens it by."""
+        raise NotImplementedError
+
     def sql(self, statement: str) -> str:
         """A statement, written with `?` or `:name` and our tables' bare names, as this database has it."""
         return statement
@@ -84,6 +92,10 @@ class File(Place):
     def __init__(self, kind: str, path: Path) -> None:
         super().__init__(kind)
         self.path = path
+
+    @property
+    def target(self) -> str:
+        return ":memory:" if self.kind == "memory" else str(self.path)
 
     def open(self, **options: Any) -> Store:
         return agent_store.open(":memory:" if self.kind == "memory" else self.path, **options)
@@ -143,6 +155,10 @@ class Schema(Place):
         with psycopg.connect(self.admin, autocommit=True) as connection:
             cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
+
+    @property
+    def target(self) -> str:
+        return self.url
 
     def open(self, **options: Any) -> Store:
         if self.kind == "postgres":

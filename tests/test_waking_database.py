@@ -161,8 +161,8 @@ def test_all_who_wait_are_told_though_they_poll(path: Path, harm: Callable[[Path
 def test_who_is_amid_reading_sees_no_entry_of_another_history(path: Path, harm: str) -> None:
     """The reading has more pages than the one that was there before."""
     with agent_store.open(path) as store:
+        store.log("s", "w").append_many(b"%d" % n for n in range(1_500))
         first = list(store.entries())
-        first += [store.log("s", "w").append(b"%d" % n) for n in range(ROWS, ROWS + 1_500)]
         with store.watch(after=0, timeout=30) as watch:
             seen = [next(watch) for _ in range(100)]
             HARM[harm](path)
@@ -188,7 +188,8 @@ def test_a_file_that_is_cut_off(path: Path) -> None:
         store.append_many([("s", "w", b"x" * 1_000)] * 1_000)
     with agent_store.open(path) as store:
         store.log("s", "w").append(b"x")
-        with Threads(lambda number: WAYS[number](store), len(WAYS)) as threads:
+        ways = [by_wait, by_watch, by_watch_of_another_stream]
+        with Threads(lambda number: ways[number](store), len(ways)) as threads:
             time.sleep(0.4)
             os.truncate(path, 8 * 4096)
             began = time.monotonic()

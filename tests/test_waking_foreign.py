@@ -97,3 +97,18 @@ def test_the_sqlite3_shell_is_noticed(path: Path) -> None:
             crate.sql(path, "INSERT INTO notes VALUES ('x')")
             assert waiter.wait(seen, LATE)
         waiter.stop()
+
+
+def test_who_begins_to_wait_takes_no_wake_from_who_waits_already(path: Path) -> None:
+    """All of a process share the look at the database; what one of them finds is for all."""
+    with agent_store.open(path) as store:
+        store.execute("CREATE TABLE notes (text)")
+        waiter = store._binding.backend.waiter()
+        waiter.wait(waiter.look(), 0.4)
+        for _ in range(5):
+            seen = waiter.look()
+            crate.sql(path, "INSERT INTO notes VALUES ('x')")
+            with agent_store.open(path) as other:
+                other.doorbell.wait(timeout=0)
+            assert waiter.wait(seen, LATE)
+        waiter.stop()

@@ -10,16 +10,17 @@ import pytest
 
 import agent_store
 from processes import script
-from test_waking_rings import RINGS, SILENT
+from ringing import RINGS, SILENT, prepare
 from watchers import LATE
 
 
 def test_who_does_not_wait_makes_no_sidecar(path: Path) -> None:
     bell = path.with_name("app.db-bell")
     with agent_store.open(path) as store:
-        for n in range(3):
+        prepare(store)
+        for _ in range(3):
             for call in RINGS.values():
-                call(store, 10 * n)
+                call(store)
             time.sleep(0.02)
         for silent in SILENT.values():
             silent(store)

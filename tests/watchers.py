@@ -20,17 +20,6 @@ PATIENCE = 60.0
 LATE = 2.0
 """Seconds after an append within which everybody has seen it, whatever happened; on a machine that does much else."""
 
-FEEDER = """
-import sys, time
-import agent_store
-with agent_store.open(sys.argv[1], timeout=30) as store:
-    print("open", flush=True)
-    for line in sys.stdin:
-        position = store.log("s", "feeder").append(line.strip().encode()).position
-        print(position, time.monotonic_ns(), flush=True)
-"""
-"""Appends a line that it is told, and says position and time of the entry."""
-
 
 class Seen(NamedTuple):
     """An entry that a thread was handed, and the time on the clock that all processes share."""

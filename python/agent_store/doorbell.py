@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agent_store.follow import follow
+from agent_store.follow import Newest, follow
 from agent_store.subscription import Subscription
 from agent_store.transaction import Binding
 from agent_store.waiting import wait_for_rise
@@ -30,8 +30,7 @@ class Doorbell:
         Raises StoreClosed where the store is closed meanwhile, StoreReplaced, ForkedStore; TransactionConflict inside
         `transaction()`, BackendError on a caller's connection.
         """
-        binding = self._binding
-        return wait_for_rise(binding, "wait()", lambda: binding.backend.position(None), after, timeout)
+        return wait_for_rise(self._binding, "wait()", Newest(self._binding).position, after, timeout)
 
     def subscribe(self, callback: "Callable[[CommitEvent], object]", *, after: int | None = None) -> Subscription:
         """Have `callback(CommitEvent)` called for each entry committed from now on, or after position `after`.

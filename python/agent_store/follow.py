@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent_store.generation import LARGEST
-from agent_store.reading import LARGEST_PAGE
+from agent_store.reading import LARGEST, LARGEST_PAGE
 from agent_store.transaction import Binding
 from agent_store.waiting import check_can_wait, checked_after
 
@@ -25,6 +24,28 @@ def follow(binding: Binding, call: str, **selected: Any) -> "tuple[Waiter, Follo
     except BaseException:
         waiter.stop()
         raise
+
+
+class Newest:
+    """The newest position, again and again; StoreReplaced where the entry that was newest before is there no more."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._binding = binding
+        self.known: tuple[int, bytes] | None = None
+
+    def position(self) -> int:
+        """As of now; 0 for an empty store."""
+        backend = self._binding.backend
+        pages = backend.pages(after=LARGEST, known=self.known)
+        backend.read(pages, 1, None)
+        return self.see(pages.newest)
+
+    def see(self, newest: tuple[int, bytes] | None) -> int:
+        """Remember it, if there is one; its position."""
+        if newest is None or newest[0] == 0:
+            return 0
+        self.known = newest
+        return newest[0]
 
 
 class Follower:
@@ -48,11 +69,11 @@ class Follower:
         """`after=None`: after what is newest now, which is looked up."""
         self._binding = binding
         self._select: dict[str, Any] = {"stream": stream, "writer": writer, "exclude_writer": exclude_writer}
-        self._known: tuple[int, bytes] | None = None
+        self._newest = Newest(binding)
         self._pages: Any = None
         self._page: Sequence[Entry | None] = NOTHING
         self._next = 0
-        self._position = self._newest() if after is None else min(after, LARGEST)
+        self._position = self._newest.position() if after is None else min(after, LARGEST)
 
     @property
     def position(self) -> int:
@@ -86,28 +107,15 @@ class Follower:
     def _read(self) -> bool:
         backend = self._binding.backend
         if self._pages is None:
-            self._pages = backend.pages(**self._select, after=self._position, known=self._known)
+            self._pages = backend.pages(**self._select, after=self._position, known=self._newest.known)
         self._page, self._next = NOTHING, 0  # The next one takes its memory.
         page: list[Any] = backend.read(self._pages, LARGEST_PAGE, None)
-        newest = self._pages.newest or (0, b"")
-        if page:
-            if page[-1].position >= newest[0]:
-                self._end(newest)
-            page.append(None)
-            self._page = page
-            return True
-        self._end(newest)
-        self._position = max(self._position, newest[0])
-        return False
-
-    def _end(self, newest: tuple[int, bytes]) -> None:
-        self._pages = None
-        if newest[0] > 0:
-            self._known = newest
-
-    def _newest(self) -> int:
-        backend = self._binding.backend
-        pages = backend.pages(after=LARGEST)
-        backend.read(pages, 1, None)
-        self._end(pages.newest or (0, b""))
-        return self._known[0] if self._known else 0
+        newest = self._newest.see(self._pages.newest)
+        if not page or page[-1].position >= newest:
+            self._pages = None
+        if not page:
+            self._position = max(self._position, newest)
+            return False
+        page.append(None)
+        self._page = page
+        return True

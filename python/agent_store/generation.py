@@ -1,10 +1,11 @@
 """Named counters that only rise."""
 
 from agent_store._core import check_name, check_writable
+from agent_store.follow import Newest
+from agent_store.reading import LARGEST
 from agent_store.transaction import Binding
 from agent_store.waiting import wait_for_rise
 
-LARGEST = 2**63 - 1
 RESERVED = "_agent_store."
 
 
@@ -51,9 +52,13 @@ class Generation:
 
         `timeout` is in seconds, as of `store.doorbell.wait`, and so are the errors.
         """
-        binding = self._binding
-        current = lambda: binding.backend.advance(self._key, "current", 0, None)  # noqa: E731 - one line says it
-        return wait_for_rise(binding, "wait()", current, after, timeout)
+        backend, newest = self._binding.backend, Newest(self._binding)
+
+        def current() -> int:
+            newest.position()  # Of another history the value says nothing, however high.
+            return backend.advance(self._key, "current", 0, None)
+
+        return wait_for_rise(self._binding, "wait()", current, after, timeout)
 
     def _change(self, how: str, n: int) -> int:
         if not self._writable:

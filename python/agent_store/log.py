@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent_store._core import CommitEvent, Entry, Head, as_payload, check_name, check_writable, draw_payloads
 from agent_store.bulk import append_all
-from agent_store.generation import LARGEST
-from agent_store.reading import Entries, iterate
+from agent_store.reading import LARGEST, Entries, iterate
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 

@@ -9,6 +9,7 @@ from agent_store.transaction import Binding
 if TYPE_CHECKING:
     from agent_store._core import Entry
 
+LARGEST = 2**63 - 1  # what databases count to: of a position, a seq and a generation
 FIRST_PAGE = 20  # entries: whoever wants the newest few pays for few
 LARGEST_PAGE = 512  # below the 700 new objects at which Python's collector begins to look through them
 

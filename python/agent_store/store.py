@@ -12,10 +12,10 @@ from agent_store.backends import sqlite
 from agent_store.bulk import append_all
 from agent_store.doorbell import Doorbell
 from agent_store.follow import follow
-from agent_store.generation import LARGEST, Generation
+from agent_store.generation import Generation
 from agent_store.log import WriterLog
 from agent_store.names import check_names, checked_streams
-from agent_store.reading import Entries, iterate
+from agent_store.reading import LARGEST, Entries, iterate
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 from agent_store.waiting import checked_timeout

@@ -82,7 +82,7 @@ class Subscription:
         except BaseException as error:  # noqa: BLE001 - told as it came
             if not self._closed:
                 self._error = error
-                self._tell_end(error)
+                log_end(self.position, error)
         finally:
             self._waiter.stop()
             _running.discard(self)
@@ -96,11 +96,7 @@ class Subscription:
                     self._waiter.wait(seen, None)
                 pause = 0.0
             except (BackendError, BusyError) as error:
-                if not pause:
-                    _log().warning(
-                        "a subscription at position %d tries again until it can read: %s", self.position, error
-                    )
-                pause = min(pause * 2 or PAUSES[0], PAUSES[1])
+                pause = longer(pause, self.position, error)
                 self._nap(pause)
             while not self._is_closed() and (entry := self._follower.take()) is not None:
                 self._tell(entry)
@@ -115,27 +111,49 @@ class Subscription:
             time.sleep(NAP)
 
     def _tell(self, entry: "Entry") -> None:
-        event = CommitEvent(entry.stream, entry.writer, entry.seq, entry.content_hash, entry.position)
+        event = event_of(entry)
         try:
             self._callback(event)
-        except BaseException:  # noqa: BLE001 - told as it came
-            place = {"stream": event.stream, "writer": event.writer, "seq": event.seq, "position": event.position}
-            _log().exception(
-                "the callback of a subscription raised at stream %r, writer %r, seq %d, position %d; it goes on",
-                *place.values(),
-                extra=place,
-            )
-
-    def _tell_end(self, error: BaseException) -> None:
-        if isinstance(error, StoreClosed):
-            _log().info("a subscription ended at position %d, as %s", self.position, error)
-        else:
-            _log().error("a subscription ended at position %d", self.position, exc_info=error)
+        except BaseException:  # noqa: BLE001 - it is told
+            log_raised(event)
 
 
 def _close_all() -> None:
     for one in list(_running):
         one.close()
+
+
+# What subscriptions of threads and of tasks have in common.
+
+
+def event_of(entry: "Entry") -> CommitEvent:
+    """The news of its commit."""
+    return CommitEvent(entry.stream, entry.writer, entry.seq, entry.content_hash, entry.position)
+
+
+def longer(pause: float, position: int, error: Exception) -> float:
+    """Seconds to pause now that this could not be read; it was so many before, or 0 where that is new."""
+    if not pause:
+        _log().warning("a subscription at position %d tries again until it can read: %s", position, error)
+    return min(pause * 2 or PAUSES[0], PAUSES[1])
+
+
+def log_raised(event: CommitEvent) -> None:
+    """What is being handled came from the callback."""
+    place = {"stream": event.stream, "writer": event.writer, "seq": event.seq, "position": event.position}
+    _log().exception(
+        "the callback of a subscription raised at stream %r, writer %r, seq %d, position %d; it goes on",
+        *place.values(),
+        extra=place,
+    )
+
+
+def log_end(position: int, error: BaseException) -> None:
+    """It ends, though nobody closed it."""
+    if isinstance(error, StoreClosed):
+        _log().info("a subscription ended at position %d, as %s", position, error)
+    else:
+        _log().error("a subscription ended at position %d", position, exc_info=error)
 
 
 def _log() -> Any:

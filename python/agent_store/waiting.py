@@ -56,22 +56,36 @@ def check_can_wait(binding: Binding, call: str) -> None:
         )
 
 
+class Rise:
+    """Waiting until a number is above another. TypeError and ValueError for what cannot be waited for."""
+
+    def __init__(self, after: int | None, timeout: float | None) -> None:
+        self._after = checked_after(after)
+        self._deadline = Deadline(checked_timeout(timeout))
+        self.left: float | None = None
+        """Seconds to sleep for, after `is_over` gave False."""
+
+    def is_over(self, now: int) -> bool:
+        """True where the number, which is `now`, has risen, or the time is over."""
+        if self._after is None:
+            self._after = now
+        self.left = self._deadline.left()
+        return now > self._after or (self.left is not None and self.left <= 0)
+
+
 def wait_for_rise(
     binding: Binding, call: str, read: Callable[[], int], after: int | None, timeout: float | None
 ) -> int:
     """What `read` gives, once that is above `after` (None: what it gives first) or the timeout over."""
-    after, timeout = checked_after(after), checked_timeout(timeout)
+    rise = Rise(after, timeout)
     check_can_wait(binding, call)
     waiter = binding.backend.waiter()
     try:
-        deadline = Deadline(timeout)
         while True:
             seen = waiter.look()  # Before the database is asked: a commit after that ends the wait.
             now = read()
-            after = now if after is None else after
-            left = deadline.left()
-            if now > after or (left is not None and left <= 0):
+            if rise.is_over(now):
                 return now
-            waiter.wait(seen, left)
+            waiter.wait(seen, rise.left)
     finally:
         waiter.stop()

@@ -2,6 +2,9 @@
 //!
 //! This program neither reads nor writes through the mapping. It only names the place to the system, for which a file that
 //! was cut off under it is an error (EFAULT), where a load or a store would end the process (SIGBUS).
+//!
+//! Who sleeps there now and then says so by a lock on the file, which the system takes off when its holder dies: no
+//! counter would know that.
 
 pub use system::Word;
 
@@ -19,6 +22,8 @@ mod system {
     use std::ptr::{NonNull, null, null_mut};
     use std::time::Duration;
 
+    use super::super::locks::ParentsAlone;
+    use super::super::sys;
     use super::{AT, LENGTH};
 
     /// `*word += 1`. (And where the number was 0 wake nobody else, which is what the rest of it says.)
@@ -26,8 +31,11 @@ mod system {
 
     pub struct Word {
         map: NonNull<c_void>,
+        /// Before the file: it is to go first.
+        _here: ParentsAlone,
         file: File,
         writable: bool,
+        pid: u32,
     }
 
     // SAFETY: an address that this program never looks behind.
@@ -46,8 +54,11 @@ mod system {
             if map == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
+            // A mapping keeps the lock of what it was made of: a forked child that lives on would be taken for a sleeper.
+            // SAFETY: the whole mapping; in a child there is none.
+            unsafe { libc::madvise(map, LENGTH, libc::MADV_DONTFORK) };
             let map = NonNull::new(map).ok_or(io::ErrorKind::OutOfMemory)?;
-            Ok(Self { map, file, writable })
+            Ok(Self { map, _here: ParentsAlone::register(&file), file, writable, pid: std::process::id() })
         }
 
         pub fn file(&self) -> &File {
@@ -56,6 +67,20 @@ mod system {
 
         pub fn is_writable(&self) -> bool {
             self.writable
+        }
+
+        /// Have others know that somebody sleeps here.
+        pub fn enter(&self) -> io::Result<()> {
+            sys::share(self.file.as_raw_fd())
+        }
+
+        pub fn leave(&self) {
+            let _ = sys::unlock(self.file.as_raw_fd());
+        }
+
+        /// Whether anybody does who opened the file otherwise, in another process that is.
+        pub fn is_awaited(&self) -> bool {
+            sys::is_locked(self.file.as_raw_fd()).unwrap_or(true)
         }
 
         pub fn value(&self) -> io::Result<u32> {
@@ -104,8 +129,10 @@ mod system {
 
     impl Drop for Word {
         fn drop(&mut self) {
-            // SAFETY: the whole mapping, which nobody uses after this.
-            unsafe { libc::munmap(self.map.as_ptr(), LENGTH) };
+            if self.pid == std::process::id() {
+                // SAFETY: the whole mapping, which nobody uses after this.
+                unsafe { libc::munmap(self.map.as_ptr(), LENGTH) };
+            }
         }
     }
 }
@@ -131,6 +158,18 @@ mod system {
         }
 
         pub fn is_writable(&self) -> bool {
+            match self.0 {}
+        }
+
+        pub fn enter(&self) -> io::Result<()> {
+            match self.0 {}
+        }
+
+        pub fn leave(&self) {
+            match self.0 {}
+        }
+
+        pub fn is_awaited(&self) -> bool {
             match self.0 {}
         }
 

@@ -94,6 +94,11 @@ mod description {
         call(fd, libc::F_OFD_SETLK, &mut whole(libc::F_WRLCK))
     }
 
+    /// As any number of others may.
+    pub fn share(fd: RawFd) -> io::Result<()> {
+        call(fd, libc::F_OFD_SETLK, &mut whole(libc::F_RDLCK))
+    }
+
     pub fn unlock(fd: RawFd) -> io::Result<()> {
         call(fd, libc::F_OFD_SETLK, &mut whole(libc::F_UNLCK))
     }
@@ -111,9 +116,13 @@ mod description {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    pub fn share(_: RawFd) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub fn unlock(_: RawFd) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
 
-pub use description::{is_locked, lock, unlock};
+pub use description::{is_locked, lock, share, unlock};

@@ -26,7 +26,7 @@ impl Pool {
         let line = std::mem::take(&mut slots.line);
         drop(slots);
         line.close();
-        self.bell.leave(self);
+        self.bell.closed(self);
         drop(readers);
         self.end_last();
     }

@@ -43,7 +43,7 @@ pub fn commit(pool: &Arc<Pool>, conn: &mut Conn) -> Result<()> {
     }
     let Err(error) = run(&conn.sqlite, "COMMIT") else {
         if conn.has_changed(pool.in_memory()) {
-            pool.bell.ring();
+            pool.bell.committed();
         }
         conn.heads.committed(&conn.sqlite);
         pool.carrier.committed(pool, conn);

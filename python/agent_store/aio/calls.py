@@ -1,6 +1,7 @@
 """Which thread a call runs in, and in whose transaction."""
 
 import asyncio
+import contextlib
 import os
 import weakref
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+from agent_store.aio.bell import Bell
 from agent_store.aio.progress import Relay
 from agent_store.aio.settling import apart, settle
 from agent_store.errors import ForkedStore, StoreClosed, TransactionConflict
@@ -33,6 +35,8 @@ class Calls:
         self._writes = ThreadPoolExecutor(writes, "agent-store write")
         self._reads = ThreadPoolExecutor(reads, "agent-store read")
         self._within = ThreadPoolExecutor(WITHIN, "agent-store transaction")
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._bells: dict[asyncio.AbstractEventLoop, Bell] = {}
         self._scopes: weakref.WeakKeyDictionary[asyncio.Task[Any], Scope] = weakref.WeakKeyDictionary()
 
     def scope(self) -> Scope | None:
@@ -58,7 +62,7 @@ class Calls:
 
     async def read(self, call: Callable[Args, Result], /, *args: Args.args, **kwargs: Args.kwargs) -> Result:
         """What a call that only reads returns."""
-        return await settle(self._submit(self._reads, partial(call, *args, **kwargs)))
+        return await settle(self.reading(partial(call, *args, **kwargs)))
 
     async def write(self, call: Callable[Args, Result], /, *args: Args.args, **kwargs: Args.kwargs) -> Result:
         """What a call that may write returns. A cancellation that leaves it has found it done, or not begun."""
@@ -81,6 +85,10 @@ class Calls:
             return _submit(self._within, ending)
         except StoreClosed:
             return apart(ending)
+
+    def reading(self, call: Callable[[], Result]) -> "Future[Result]":
+        """A call that only reads, on its way."""
+        return self._submit(self._reads, call)
 
     def bulk(self, call: Callable[[], Result]) -> "Future[Result]":
         """A call that writes, on its way."""
@@ -105,8 +113,18 @@ class Calls:
         """What a call that waits for nothing returns, in this thread, as one of the running task."""
         return self.binding.within(self.scope() or Scope(), call, *args, **kwargs)
 
+    def bell(self) -> Bell:
+        """By which the running loop's tasks wait."""
+        loop = asyncio.get_running_loop()
+        for ended in [other for other in self._bells if other.is_closed()]:
+            self._bells.pop(ended).shut()
+        return self._bells.setdefault(loop, Bell(self, loop))
+
     def shut(self) -> None:
-        """The store is closed: the threads end when what they do has."""
+        """The store is closed: who waits is told, and the threads end when what they do has."""
+        for loop, bell in self._bells.items():
+            with contextlib.suppress(RuntimeError):  # The loop is closed.
+                loop.call_soon_threadsafe(bell.shut)
         for threads in (self._writes, self._reads, self._within):
             threads.shutdown(wait=False)
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from agent_store.aio.waiting import wait_for_rise
 from agent_store.generation import Generation
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ class AsyncGeneration:
     async def reserve(self, n: int) -> range:
         """`n` values that nobody else gets; ValueError for n < 1."""
         return await self._calls.write(self._generation.reserve, n)
+
+    async def wait(self, after: int | None = None, timeout: float | None = None) -> int:
+        """Sleep until the counter is above `after` (None: above what it is now); its value, also at the timeout.
+
+        As `Generation.wait`. No thread waits.
+        """
+        read = lambda _: self._calls.read(self._generation.current)  # noqa: E731 - one line says it
+        return await wait_for_rise(self._calls, "wait()", read, after, timeout)
 
     def __repr__(self) -> str:
         return f"Async{self._generation!r}"

@@ -1,10 +1,10 @@
 """Opening a store for coroutines."""
 
 import os
-from collections.abc import Generator
-from types import TracebackType
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from agent_store.aio.opened import Opening
 from agent_store.aio.progress import Relay
 from agent_store.aio.settling import apart, settle
 from agent_store.aio.store import AsyncStore
@@ -28,7 +28,7 @@ def open_async(
     timeout: float | None = None,
     progress: "Progress | None" = None,
     schema: str | None = None,
-) -> "Opening":
+) -> Opening[AsyncStore]:
     """Open a store for coroutines: to be awaited, or entered: `async with agent_store.open_async(…) as store:`.
 
     As `agent_store.open`, and with its errors; `progress(done, total)` is called on the event loop. TypeError for a
@@ -38,28 +38,7 @@ def open_async(
     if not isinstance(target, str | os.PathLike):
         raise TypeError(LENT)
     options = {"durability": durability, "read_only": read_only, "timeout": timeout, "schema": schema}
-    return Opening(target, progress, options)
-
-
-class Opening:
-    """A store that is opened when this is awaited, or entered, which also closes it."""
-
-    def __init__(self, target: "Path", progress: "Progress | None", options: dict[str, Any]) -> None:
-        self._opening = _open(target, progress, options)  # Python warns of one that nobody awaits.
-        self._store: AsyncStore | None = None
-
-    def __await__(self) -> Generator[Any, None, AsyncStore]:
-        return self._opening.__await__()
-
-    async def __aenter__(self) -> AsyncStore:
-        self._store = await self._opening
-        return self._store
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._store is not None:
-            await self._store.close()
+    return Opening(partial(_open, target, progress, options))
 
 
 async def _open(target: "Path", progress: "Progress | None", options: dict[str, Any]) -> AsyncStore:

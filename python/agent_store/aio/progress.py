@@ -21,10 +21,10 @@ class Relay:
 
     def __call__(self, done: int, total: int) -> None:
         """Return once `progress` has."""
-        if self._progress is not None and self._error is None and not self._loop.is_closed():
+        if self._progress is not None and not self._loop.is_closed():
             self._told.clear()
             self._loop.call_soon_threadsafe(self._tell, done, total)
-            while self._error is None and not self._told.wait(NAP) and not is_over(self._loop):
+            while not (self._error or self._told.wait(NAP) or is_over(self._loop)):
                 pass
         if self._error is not None:
             raise self._error

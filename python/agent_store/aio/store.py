@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, Self
 from agent_store.aio import drawing
 from agent_store.aio.block import AsyncTransactionBlock
 from agent_store.aio.calls import Calls
+from agent_store.aio.doorbell import AsyncDoorbell
 from agent_store.aio.entries import AsyncEntries
 from agent_store.aio.generation import AsyncGeneration
 from agent_store.aio.log import AsyncWriterLog
 from agent_store.aio.settling import apart, settle
+from agent_store.aio.watch import AsyncWatch
+from agent_store.names import check_names, checked_streams
 from agent_store.store import Store
+from agent_store.waiting import checked_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +97,28 @@ class AsyncStore:
         Damage is a finding and never raised. `progress(done, total)` is called on the loop, about 20 times a second.
         """
         return await self._calls.long(lambda relay: self._store.verify(progress=relay), progress)
+
+    @property
+    def doorbell(self) -> AsyncDoorbell:
+        """Waiting for commits: `wait`, `subscribe`, `ring`."""
+        return AsyncDoorbell(self._calls)
+
+    def watch(
+        self,
+        *,
+        stream: "str | Sequence[str] | None" = None,
+        writer: str | None = None,
+        after: int | None = None,
+        exclude_writer: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncWatch:
+        """`async for` the entries with positions above `after`, and then each that is committed, by anybody.
+
+        As `Store.watch`. `after=None` begins when it is entered by `async with`, or when its first entry is asked for.
+        """
+        selected = {"stream": checked_streams(stream), "writer": writer, "exclude_writer": exclude_writer}
+        check_names(None, writer, exclude_writer)
+        return AsyncWatch(self._calls, checked_timeout(timeout), {**selected, "after": after})
 
     def transaction(self) -> AsyncTransactionBlock:
         """`async with store.transaction():` all that this task does in the block is committed together, or vanishes."""

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from agent_store._core import Entry, as_payload, check_name
 from agent_store.errors import UnsupportedFormat
-from agent_store.generation import LARGEST, RESERVED
+from agent_store.generation import RESERVED
+from agent_store.reading import LARGEST
 
 FORMAT, VERSION = "agent-store export", 1
 SHORT = 4_096  # bytes that a header or an end has at most

@@ -41,7 +41,10 @@ impl Backstop {
         pool.check_open()?;
         if !pool.waited_in.swap(true, SeqCst) {
             seen.stores += 1;
-            self.look(&mut seen);
+            // Where others wait already, what this look would find is theirs to be told.
+            if seen.stores == 1 {
+                self.look(&mut seen);
+            }
         }
         Ok(())
     }

@@ -94,14 +94,32 @@ impl Bell {
     }
 
     /// To be called after each commit that changed something, when it can be read.
-    pub fn ring(&self) {
+    pub fn committed(&self) {
         if !options::RINGS.is_on() {
             return;
         }
         if let Some(sidecar) = &self.sidecar {
             if sidecar.is_due() {
-                self.renew(false);
+                self.find(sidecar);
+                sidecar.look_for_others();
             }
+            if !sidecar.is_awaited() {
+                return;
+            }
+        }
+        self.ring();
+    }
+
+    fn find(&self, sidecar: &Sidecar) {
+        if sidecar.is_to_be_found() {
+            self.renew(false);
+        }
+    }
+
+    /// Whoever waits.
+    pub fn ring(&self) {
+        if let Some(sidecar) = &self.sidecar {
+            self.find(sidecar);
             // Where it was cut off, once more on what is there now.
             let rung = sidecar.ring().or_else(|_| {
                 self.renew(false);
@@ -175,9 +193,7 @@ impl Bell {
         if now < due || self.look_at.compare_exchange(due, next, SeqCst, SeqCst).is_err() {
             return;
         }
-        if sidecar.is_due() || make {
-            self.renew(make);
-        }
+        self.renew(make);
         if self.backstop.has_changed() {
             self.tell();
         }
@@ -205,13 +221,23 @@ impl Bell {
     }
 
     /// Somebody is going to wait in this store.
-    fn expect(&self, pool: &Pool) -> Result<()> {
+    fn enter(&self, pool: &Pool) -> Result<()> {
+        if let Some(sidecar) = &self.sidecar {
+            sidecar.enter();
+        }
         self.renew(!pool.settings.read_only);
         self.backstop.join(pool)
     }
 
+    /// Somebody waits no more.
+    fn leave(&self) {
+        if let Some(sidecar) = &self.sidecar {
+            sidecar.leave();
+        }
+    }
+
     /// A store is closed, which holds a connection no longer: who waits in it is to know.
-    pub fn leave(&self, pool: &Pool) {
+    pub fn closed(&self, pool: &Pool) {
         self.backstop.leave(pool);
         self.wake();
         self.watcher.set_all();

@@ -2,11 +2,15 @@
 //!
 //! Who waits makes it; who writes only looks whether it is there. Nobody removes it or makes it shorter, and where another
 //! program does, who waits puts it right.
+//!
+//! A process in which somebody waits has a lock on it. Who writes looks for such locks every ten milliseconds, and saves
+//! itself the ring where there are none, which costs as much as a twentieth of an append. For as long as it may not have
+//! looked since, who has begun to wait looks at the database every few milliseconds.
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,25 +23,36 @@ use crate::sqlite::sidecar::beside;
 const MAGIC: [u8; 8] = *b"ags-bell";
 /// No database is as short as that and not empty.
 const SHORTEST_DATABASE: u64 = 512;
-/// How often to look for one that is not there, and whether the one that is held still is.
+/// How often who writes looks for one that is not there, and whether anybody waits.
 const LOOK_FOR: Duration = Duration::from_millis(10);
+/// And whether the one that is held is still in its place.
 const LOOK_AFTER: Duration = Duration::from_millis(250);
-/// How long after it was found here another who writes may not have looked for it.
+/// How long after somebody began to wait another who writes may not know, with time to spare.
 const YOUNG: Duration = Duration::from_millis(50);
+/// How long after nobody waits any more the lock stays: most come again.
+const LINGER: Duration = Duration::from_millis(100);
 
 pub struct Sidecar {
     database: PathBuf,
     path: PathBuf,
     held: Mutex<Held>,
+    /// In this process.
+    waiting: AtomicUsize,
+    /// In others, or so it is believed.
+    awaited: AtomicBool,
     born: Instant,
-    /// Milliseconds after `born`, both.
-    look_at: AtomicU64,
+    /// Milliseconds after `born`, all.
+    look_for: AtomicU64,
+    look_after: AtomicU64,
     young_until: AtomicU64,
+    left_at: AtomicU64,
 }
 
 #[derive(Default)]
 struct Held {
     word: Option<Arc<Word>>,
+    /// Others know that somebody waits in this process.
+    is_locked: bool,
     /// A file of others that has the name.
     foreign: Option<Inode>,
     /// It could not be made.
@@ -50,9 +65,13 @@ impl Sidecar {
             database: database.to_owned(),
             path: beside(database, "-bell"),
             held: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            awaited: AtomicBool::new(true),
             born: Instant::now(),
-            look_at: AtomicU64::new(0),
+            look_for: AtomicU64::new(0),
+            look_after: AtomicU64::new(0),
             young_until: AtomicU64::new(0),
+            left_at: AtomicU64::new(0),
         }
     }
 
@@ -72,14 +91,49 @@ impl Sidecar {
         millis(self.born.elapsed())
     }
 
-    /// Whether it is time to look for it.
+    /// Whether who writes is to look: for the file, and for who waits.
     pub fn is_due(&self) -> bool {
-        self.now() >= self.look_at.load(Relaxed)
+        self.now() >= self.look_for.load(Relaxed)
+    }
+
+    /// Whether it is time to look for the file.
+    pub fn is_to_be_found(&self) -> bool {
+        self.now() >= self.look_after.load(Relaxed)
+    }
+
+    /// Look for who waits in other processes; and where nobody has waited in this one for some time, let them know.
+    pub fn look_for_others(&self) {
+        let mut held = lock(&self.held);
+        let now = self.now();
+        self.look_for.store(now + millis(LOOK_FOR), Relaxed);
+        self.awaited.store(held.word.as_ref().is_some_and(|word| word.is_awaited()), Relaxed);
+        let is_over = now >= self.left_at.load(Relaxed) + millis(LINGER);
+        if held.is_locked && is_over && self.waiting.load(SeqCst) == 0 {
+            held.is_locked = false;
+            if let Some(word) = &held.word {
+                word.leave();
+            }
+        }
+    }
+
+    /// Whether anybody waits, as far as is known.
+    pub fn is_awaited(&self) -> bool {
+        self.waiting.load(SeqCst) > 0 || self.awaited.load(Relaxed)
+    }
+
+    /// One more waits in this process.
+    pub fn enter(&self) {
+        self.waiting.fetch_add(1, SeqCst);
+    }
+
+    pub fn leave(&self) {
+        self.left_at.store(self.now(), Relaxed);
+        self.waiting.fetch_sub(1, SeqCst);
     }
 
     /// True while who rings may not reach who sleeps here.
     pub fn is_deaf(&self) -> bool {
-        lock(&self.held).word.is_none() || self.now() < self.young_until.load(Relaxed)
+        !lock(&self.held).is_locked || self.now() < self.young_until.load(Relaxed)
     }
 
     /// Hold what is in its place now, which is made if there is none and `make` says so. True where that is not what was
@@ -96,16 +150,20 @@ impl Sidecar {
             let changed = word.is_some() || held.word.is_some();
             if changed {
                 before();
-                self.young_until.store(self.now() + millis(YOUNG), Relaxed);
             }
             // Who sleeps on the one before is to look again.
             if let Some(old) = std::mem::replace(&mut held.word, word) {
                 old.wake();
             }
+            held.is_locked = false;
             changed
         };
+        if self.waiting.load(SeqCst) > 0 && !held.is_locked {
+            held.is_locked = held.word.as_ref().is_some_and(|word| word.enter().is_ok());
+            self.young_until.store(self.now() + millis(YOUNG), Relaxed);
+        }
         let every = if held.word.is_some() { LOOK_AFTER } else { LOOK_FOR };
-        self.look_at.store(self.now() + millis(every), Relaxed);
+        self.look_after.store(self.now() + millis(every), Relaxed);
         changed
     }
 
@@ -143,7 +201,8 @@ impl Sidecar {
     pub fn kind(&self, make: bool) -> &'static str {
         let held = lock(&self.held);
         let may = make && Word::SUPPORTED && !held.refused && fs::symlink_metadata(&self.path).is_err();
-        if held.word.is_some() || may { "futex" } else { "poll" }
+        let heard = held.word.is_some() && (held.is_locked || self.waiting.load(SeqCst) == 0);
+        if heard || may { "futex" } else { "poll" }
     }
 }
 

@@ -1,12 +1,13 @@
 //! One who waits at a store.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::lock;
 use crate::error::{Error, Result};
 use crate::os::event::Event;
+use crate::os::fork;
 use crate::sqlite::Store;
 use crate::sqlite::pool::Pool;
 use crate::sqlite::wait::{Check, Patience};
@@ -20,17 +21,27 @@ pub struct Inner {
     pub pool: Arc<Pool>,
     timeout: Duration,
     stopped: AtomicBool,
+    /// Calls that wait in it.
+    waiting: AtomicUsize,
     event: Mutex<Option<Event>>,
 }
 
 impl Store {
     /// What is committed after this returns ends its waiting.
     pub fn waiter(&self) -> Result<Waiter> {
-        let pool = &self.pool;
-        pool.check_open()?;
-        pool.bell.expect(pool)?;
-        let (stopped, event) = (AtomicBool::new(false), Mutex::default());
-        Ok(Waiter(Arc::new(Inner { pool: Arc::clone(pool), timeout: self.timeout, stopped, event })))
+        self.pool.check_open()?;
+        let waiter = Waiter(Arc::new(Inner {
+            pool: Arc::clone(&self.pool),
+            timeout: self.timeout,
+            stopped: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            event: Mutex::default(),
+        }));
+        if let Err(error) = self.pool.bell.enter(&self.pool) {
+            waiter.stop();
+            return Err(error);
+        }
+        Ok(waiter)
     }
 
     pub fn ring(&self) -> Result<()> {
@@ -48,6 +59,14 @@ impl Waiter {
 
     /// Sleep until `look` is no longer `seen`. False after `timeout`, or once stopped.
     pub fn wait(&self, seen: u64, timeout: Option<Duration>, check: Check<'_>) -> Result<bool> {
+        // Before it looks whether it was stopped.
+        self.0.waiting.fetch_add(1, SeqCst);
+        let rung = self.sleep(seen, timeout, check);
+        self.0.waiting.fetch_sub(1, SeqCst);
+        rung
+    }
+
+    fn sleep(&self, seen: u64, timeout: Option<Duration>, check: Check<'_>) -> Result<bool> {
         let Inner { pool, stopped, .. } = &*self.0;
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut asked = Instant::now();
@@ -111,7 +130,16 @@ impl Waiter {
         }
         let event = lock(&self.0.event).take();
         drop(event);
-        self.0.pool.bell.wake();
+        self.0.pool.bell.leave();
+        if self.0.waiting.load(SeqCst) > 0 {
+            self.0.pool.bell.wake();
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        fork::inside(|| self.stop());
     }
 }
 

@@ -130,7 +130,7 @@ class Merge:
             else:
                 ranges.append((each.log, each.low, min(each.low + each.ahead, each.high)))
         rows = session.entries(ranges, reverse=self._reverse)
-        if sum(len(row[4]) for row in rows) < PAGE_BYTES:
+        if sum(len(row[4] or b"") for row in rows) < PAGE_BYTES:
             unread: set[int] = set()
         else:  # The answer ended early: nothing is known of those at its end.
             answered = {row[1] for row in rows}

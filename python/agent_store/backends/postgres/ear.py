@@ -99,7 +99,7 @@ class Ear:
             return True
 
     def hear(self, timeout: float) -> bool:
-        """Sleep until something comes, or the alarm is set: then True. OperationalError where the connection is lost."""
+        """Sleep until something comes, or the alarm is set, then True. OperationalError for a lost connection."""
         if self._since is not None:
             timeout = min(timeout, self._since + ANSWER - time.monotonic())
         sleep(timeout, self._alarm, self._pgconn.socket, writes=self._unsent)

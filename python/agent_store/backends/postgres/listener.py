@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent_store.backends.postgres.bell import Bell
 
 FIRST, LAST = 0.1, 5.0  # seconds between two tries to connect
+STEADY = 1.0  # seconds after which a connection that is lost was one that worked
 LINGER = 10.0  # seconds that the connection is kept for after nobody waits or rings any more
 END = 2.0  # seconds that closing waits for what is still to be sent
 
@@ -69,26 +70,29 @@ class Listener:
             self._thread.join(END)
 
     def _run(self) -> None:
-        pause, warned = FIRST, False
+        pause = 0.0
         while not self._is_over():
+            began = time.monotonic()
             try:
                 self._serve()
-                continue
             except StoreReplaced as error:
                 self.wanted.yet = False
                 self._bell.fail(error)
             except (StoreError, psycopg.Error) as error:
+                if self._ear is not None and time.monotonic() > began + STEADY:
+                    pause = 0.0
                 if self.closing:
-                    self.wanted.yet = False  # Once more would be too late: they look by themselves.
-                elif not warned:
-                    words = self._bell.address.without_secrets(str(error).strip())
-                    _log.warning("%s: those who wait for commits go on when it answers (%s)", self._bell.shown, words)
-                warned = True
+                    self.wanted.yet = False  # Once more would be too late, and they look by themselves.
+                elif pause == 0:  # How often it is tried in vain is nothing to tell.
+                    words = self._bell.address.without_secrets(" ".join(str(error).split()))
+                    _log.warning(
+                        "%s: who waits for commits goes on when it answers again (%s)", self._bell.shown, words
+                    )
+                self._let_go()
+                pause = min(max(pause * 2, FIRST), LAST)
+                self._rest(pause)
             finally:
-                if self._let_go():
-                    pause, warned = FIRST, False
-            self._rest(pause)
-            pause = min(pause * 2, LAST)
+                self._let_go()
 
     def _is_over(self) -> bool:
         """From then on another thread is started for whoever comes."""
@@ -101,15 +105,12 @@ class Listener:
             sleep(left, self.alarm)
             self.alarm.clear()
 
-    def _let_go(self) -> bool:
-        """True where there was a connection."""
+    def _let_go(self) -> None:
         ear, self._ear = self._ear, None
-        if ear is None:
-            return False
-        if ear.notifying:
-            self.wanted.yet = True
-        ear.close()
-        return True
+        if ear is not None:
+            if ear.notifying and not self.closing:
+                self.wanted.yet = True
+            ear.close()
 
     def _serve(self) -> None:
         """On one connection, until nobody waits or rings any more."""

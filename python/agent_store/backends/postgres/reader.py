@@ -77,7 +77,7 @@ class Reader:
         """All that can be of use, in one round trip."""
         places = self._statements["newest"], (None if select.known is None else select.known[0],)
         if select.is_near(0):
-            high = select.after + NEAR
+            high = min(select.after + NEAR, LARGEST)
             alone = [(COMMIT, ())] if self._before else []  # of a snapshot that nothing was asked in yet
             found, near, *_ = self.run(places, self._near(select, select.after, high, limit, upto=high), *alone)
             if all(position <= high for position, _ in found):

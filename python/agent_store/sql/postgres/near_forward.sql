@@ -13,7 +13,7 @@ FROM (
         ) AS logs ON true
         WHERE entries.position > %s AND entries.position <= %s
             AND %s >= (SELECT max(newest.position) FROM {schema}._agent_store_entries AS newest)
-            AND coalesce(logs.stream = ANY (%s), true)
+            AND coalesce(logs.stream = ANY (%s::text[]), true)
             AND coalesce(logs.writer = %s, true) AND coalesce(logs.writer <> %s, true)
         ORDER BY entries.position LIMIT %s
     ) AS entries
