@@ -100,9 +100,7 @@ impl Bell {
         }
         if let Some(sidecar) = &self.sidecar {
             if sidecar.is_due() {
-                if sidecar.is_to_be_found() {
-                    self.renew(false);
-                }
+                self.find(sidecar);
                 sidecar.look_for_others();
             }
             if !sidecar.is_awaited() {
@@ -112,9 +110,16 @@ impl Bell {
         self.ring();
     }
 
+    fn find(&self, sidecar: &Sidecar) {
+        if sidecar.is_to_be_found() {
+            self.renew(false);
+        }
+    }
+
     /// Whoever waits.
     pub fn ring(&self) {
         if let Some(sidecar) = &self.sidecar {
+            self.find(sidecar);
             // Where it was cut off, once more on what is there now.
             let rung = sidecar.ring().or_else(|_| {
                 self.renew(false);
