@@ -37,6 +37,7 @@ mod sidecar;
 mod sql;
 mod statement;
 mod taker;
+mod thaw;
 mod transaction;
 mod turn;
 mod unfinished;

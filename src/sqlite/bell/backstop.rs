@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Mutex, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -13,6 +13,9 @@ use crate::os::fork::Own;
 use crate::sqlite::connection::{self, Durability, Role};
 use crate::sqlite::pool::Pool;
 use crate::sqlite::wait::Patience;
+
+/// How often what cannot be asked counts as a change.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// On a connection of its own, which is open while a store that somebody waited in is.
 #[derive(Default)]
@@ -27,6 +30,8 @@ struct Seen {
     stores: usize,
     conn: Option<Own<Connection>>,
     version: Option<i64>,
+    /// When it could not be asked.
+    failed: Option<Instant>,
 }
 
 impl Backstop {
@@ -74,9 +79,15 @@ impl Backstop {
             Ok(version) => seen.version.replace(version) != Some(version),
             // Another process opens the file first, closes it last, or recovers it: it is asked again.
             Err(Error::Busy { .. }) => false,
+            // Those who wait are to meet the error themselves, but not each time that somebody looks.
             Err(_) => {
                 seen.conn = None;
-                true
+                let now = Instant::now();
+                let is_new = seen.failed.is_none_or(|failed| now - failed >= AGAIN);
+                if is_new {
+                    seen.failed = Some(now);
+                }
+                is_new
             }
         }
     }

@@ -148,6 +148,7 @@ impl Inner {
     /// Whether the store is open, and its file where it was.
     fn check(&self, check: Check<'_>) -> Result<()> {
         self.pool.check_open()?;
+        self.pool.thaw();
         let patience = Patience::new(self.timeout, check);
         // A store that is closed leaves no WAL either: then it is that.
         self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))
