@@ -99,10 +99,7 @@ impl Bell {
             return;
         }
         if let Some(sidecar) = &self.sidecar {
-            if sidecar.is_due() {
-                self.find(sidecar);
-                sidecar.look_for_others();
-            }
+            self.find(sidecar);
             if !sidecar.is_awaited() {
                 return;
             }
@@ -110,9 +107,11 @@ impl Bell {
         self.ring();
     }
 
+    /// The sidecar, and who waits at it, if it is time to look again.
     fn find(&self, sidecar: &Sidecar) {
-        if sidecar.is_to_be_found() {
+        if sidecar.is_due() {
             self.renew(false);
+            sidecar.look_for_others();
         }
     }
 

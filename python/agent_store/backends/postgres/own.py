@@ -112,7 +112,7 @@ class Own(Database):
             yield Reader(tx.wire, self.statements, self.oid, may_forget=False, joins=True)
             return
         with self._lent() as wire:
-            yield Reader(wire, self.statements, self.oid, may_forget=False, joins=False)
+            yield Reader(wire, self.statements, self.oid, may_forget=False, joins=False, unprepared=self.stop_preparing)
 
     def begin(self, within: Transaction | None = None) -> Transaction:
         """One round trip."""

@@ -86,20 +86,10 @@ class Turn:
         return rows[len(before) : len(before) + len(calls)]
 
     def _first(self, calls: list[Call]) -> list[Rows]:
-        """Prepared by the server, which is most of what an append costs there. Only what travels with BEGIN: where a
-        pooler has put another session behind the connection, that is refused before anything is done, and is repeated.
-        """
-        if not (self._begins and self.wire.prepares):
+        """Only what travels with BEGIN is prepared."""
+        if not self._begins:
             return self.wire.run(*calls)
-        try:
-            return self.wire.run(*calls, prepared=True)
-        except Trouble as trouble:
-            if trouble.state not in _NOT_PREPARED or self._unprepared is None:
-                raise
-        self._unprepared()
-        self.wire.prepares = False
-        roll_back(self.wire)
-        return self.wire.run(*calls)
+        return run_prepared(self.wire, calls, self._unprepared)
 
     def copy(self, statement: Statement, blocks: Iterable[bytes], *, last: bool) -> int:
         """Entries by COPY, and how many the server has taken; with `last` as `run` has it."""
@@ -135,6 +125,25 @@ class Turn:
         if self._begins and not self.wire.lost:
             self._begins = False
             roll_back(self.wire)
+
+
+def run_prepared(wire: Wire, calls: list[Call], unprepared: Callable[[], None] | None) -> list[Rows]:
+    """Prepared by the server, which is most of what a call costs there: a transaction, from its BEGIN on.
+
+    Where a pooler has put another session behind the connection, that is refused before anything is done: `unprepared`
+    is told, and it is repeated without.
+    """
+    if not wire.prepares:
+        return wire.run(*calls)
+    try:
+        return wire.run(*calls, prepared=True)
+    except Trouble as trouble:
+        if trouble.state not in _NOT_PREPARED or unprepared is None:
+            raise
+    unprepared()
+    wire.prepares = False
+    roll_back(wire)
+    return wire.run(*calls)
 
 
 def roll_back(wire: Wire, *calls: Call) -> None:
