@@ -102,10 +102,10 @@ impl Bell {
         // Before all else: who waits is not to wait for what costs more.
         let rung = sidecar.is_awaited();
         if rung {
-            self.ring();
+            self.add();
         }
         if self.look_for_others() || (!rung && sidecar.is_awaited()) {
-            self.ring();
+            self.add();
         }
     }
 
@@ -119,6 +119,13 @@ impl Bell {
 
     /// Wake whoever waits, although it is believed that nobody does.
     pub fn ring(&self) {
+        self.add();
+        if self.look_for_others() {
+            self.add();
+        }
+    }
+
+    fn add(&self) {
         if let Some(sidecar) = &self.sidecar {
             // Where it was cut off, once more on what is there now.
             let rung = sidecar.ring().or_else(|_| {
@@ -194,9 +201,19 @@ impl Bell {
             return;
         }
         self.renew(make);
+        self.look_now();
+    }
+
+    /// Look at the database, and tell all who wait what it is.
+    fn look_now(&self) {
         if self.backstop.has_changed() {
             self.tell();
         }
+    }
+
+    /// Another number after another state of the database was put in the place of the one before.
+    fn history(&self) -> u32 {
+        self.backstop.history()
     }
 
     /// Sleep for `longest`, if there was no ring since `seen`. True where a signal ended it.

@@ -55,7 +55,8 @@ class Reading(Began):
 def _begin(session: Session, select: Select, upto: int, beginning: Beginning) -> Source:
     if select.is_nothing or select.after >= upto:
         return OneLog(0, ("", ""), 1, 1, reverse=select.reverse)
-    if select.is_near(upto) and (beginning.near is not None or not select.is_everything):
+    few = select.is_everything or select.is_one_log  # questions, where each position is not looked at
+    if select.is_near(upto) and (beginning.near is not None or not few):
         return Near(select, upto, beginning.near)
     if select.is_everything:
         return Whole(select.after, upto, reverse=select.reverse)

@@ -48,11 +48,11 @@ class Select:
         return self.writer is not None and self.streams is not None and len(self.streams) == 1
 
     def is_near(self, upto: int) -> bool:
-        """True where to look at each position costs less than to look into the logs.
+        """True where to look at each position costs less than to look into many logs.
 
         Not where reading begins with the first entry: then the logs are what is read.
         """
-        return self.after > 0 and not self.is_one_log and upto - self.after <= NEAR
+        return self.after > 0 and upto - self.after <= NEAR and self.start == 1 and self.stop is None
 
     def has(self, stream: str | None, writer: str | None) -> bool:
         """True where a log of these stored names is selected; None is what is no text."""

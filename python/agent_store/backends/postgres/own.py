@@ -86,7 +86,7 @@ class Own(Database):
             before=self._lock(alone=alone),
             commits=True,
             unprepared=self.stop_preparing,
-            rings=self.bell.ring,
+            bell=self.bell,
         )
 
     @contextlib.contextmanager
@@ -112,7 +112,7 @@ class Own(Database):
             yield Reader(tx.wire, self.statements, self.oid, may_forget=False, joins=True)
             return
         with self._lent() as wire:
-            yield Reader(wire, self.statements, self.oid, may_forget=False, joins=False)
+            yield Reader(wire, self.statements, self.oid, may_forget=False, joins=False, unprepared=self.stop_preparing)
 
     def begin(self, within: Transaction | None = None) -> Transaction:
         """One round trip."""
@@ -152,7 +152,7 @@ class Own(Database):
     def ring(self) -> None:
         """Also where no commit is."""
         self.check_open()
-        self.bell.ring(True)  # noqa: FBT003
+        self.bell.ring(heard=True)
 
     def close(self) -> None:
         """The idle connections now, the others as their calls end."""

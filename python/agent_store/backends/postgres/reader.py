@@ -1,7 +1,7 @@
 """Reading: the Session of the part that all backends in Python share."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from psycopg.pq import TransactionStatus
@@ -12,7 +12,7 @@ from agent_store.backends.common.shape import is_hash
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statement, Statements
 from agent_store.backends.postgres.trouble import Trouble
-from agent_store.backends.postgres.turn import roll_back
+from agent_store.backends.postgres.turn import BY_INDEX, roll_back, run_prepared
 from agent_store.backends.postgres.values import Rows
 from agent_store.backends.postgres.wire import Call, Wire
 from agent_store.errors import TransactionConflict
@@ -29,7 +29,15 @@ class Reader:
     """On a connection that one call has. With its first statement travels the question whose store this is."""
 
     def __init__(
-        self, wire: Wire, statements: Statements, oid: int, *, may_forget: bool, joins: bool, shared: bool = False
+        self,
+        wire: Wire,
+        statements: Statements,
+        oid: int,
+        *,
+        may_forget: bool,
+        joins: bool,
+        shared: bool = False,
+        unprepared: Callable[[], None] | None = None,
     ) -> None:
         self.wire = wire
         self._statements = statements
@@ -39,6 +47,7 @@ class Reader:
         self._joins = joins
         # The same connection is used by what the caller does in `progress`.
         self.shared = shared or joins
+        self._unprepared = unprepared
         self._asked = False
         self._before: list[Call] = []
 
@@ -47,14 +56,17 @@ class Reader:
         """A transaction of the caller's may be rolled back between two pages."""
         return self._may_forget
 
-    def run(self, *calls: Call) -> list[Rows]:
-        """The rows of each, in one round trip."""
+    def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
+        """The rows of each, in one round trip; `prepared` is for a whole transaction."""
         before = self._before
         self._before = []
         if not self._asked:
             before = [*before, (self._statements["table"], ())]
         try:
-            rows = self.wire.run(*before, *calls)
+            if prepared and self.wire.pipelines:
+                rows = run_prepared(self.wire, [*before, *calls], self._unprepared)
+            else:
+                rows = self.wire.run(*before, *calls)
         except Trouble as trouble:
             raise failures.error(trouble, self._statements.schema, failures.READ, isolated=self._joins) from None
         if not self._asked:
@@ -78,8 +90,14 @@ class Reader:
         places = self._statements["newest"], (None if select.known is None else select.known[0],)
         if select.is_near(0):
             high = min(select.after + NEAR, LARGEST)
-            alone = [(COMMIT, ())] if self._before else []  # of a snapshot that nothing was asked in yet
-            found, near, *_ = self.run(places, self._near(select, select.after, high, limit, upto=high), *alone)
+            near_call = self._near(select, select.after, high, limit, upto=high)
+            alone = bool(self._before)  # of a snapshot that nothing was asked in yet
+            if alone:
+                # Who follows a store asks this again and again. A plan is kept from when the table was small.
+                self._before.append((BY_INDEX, ()))
+                found, near, _ = self.run(places, near_call, (COMMIT, ()), prepared=True)
+            else:
+                found, near = self.run(places, near_call)
             if all(position <= high for position, _ in found):
                 return Beginning(found, near=near)
             if alone:
