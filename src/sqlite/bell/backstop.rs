@@ -51,19 +51,16 @@ impl Backstop {
         self.histories.load(SeqCst)
     }
 
-    /// Somebody is going to wait in this store: what is committed from now on is a change.
-    pub fn join(&self, pool: &Pool) -> Result<()> {
+    /// Somebody is going to wait in this store: what is committed from now on is a change. True where something was, since
+    /// others who wait had the database looked at.
+    pub fn join(&self, pool: &Pool) -> Result<bool> {
         let mut seen = lock(&self.seen);
         // After `leave` nobody would close the connection.
         pool.check_open()?;
         if !pool.waited_in.swap(true, SeqCst) {
             seen.stores += 1;
-            // Where others wait already, what this look would find is theirs to be told.
-            if seen.stores == 1 {
-                self.look(&mut seen);
-            }
         }
-        Ok(())
+        Ok(self.look(&mut seen))
     }
 
     pub fn leave(&self, pool: &Pool) {

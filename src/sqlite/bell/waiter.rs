@@ -32,20 +32,15 @@ impl Store {
     /// What is committed after this returns ends its waiting.
     pub fn waiter(&self) -> Result<Waiter> {
         self.pool.check_open()?;
-        self.pool.bell.look_now();
-        let waiter = Waiter(Arc::new(Inner {
+        self.pool.bell.enter(&self.pool)?;
+        Ok(Waiter(Arc::new(Inner {
             pool: Arc::clone(&self.pool),
             timeout: self.timeout,
             history: self.pool.bell.history(),
             stopped: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             event: Mutex::default(),
-        }));
-        if let Err(error) = self.pool.bell.enter(&self.pool) {
-            waiter.stop();
-            return Err(error);
-        }
-        Ok(waiter)
+        })))
     }
 
     pub fn ring(&self) -> Result<()> {
