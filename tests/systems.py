@@ -9,6 +9,9 @@ import pytest
 
 LINUX = {
     "test_backup_faults": "a file system of its own, and a library put before the system's",
+    "test_bell_file": "processes ring by a file only there",
+    "test_bell_harm": "processes ring by a file only there",
+    "test_bell_rights": "processes ring by a file only there",
     "test_connection": "a library put before the system's",
     "test_connection_sqlite3_disk": "a library put before the system's",
     "test_connection_sqlite3_processes": "/proc tells which files a process has open",

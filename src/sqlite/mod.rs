@@ -23,6 +23,7 @@ mod line;
 mod merge;
 mod op;
 mod open;
+mod own_sql;
 mod pool;
 mod queue;
 mod read;
@@ -50,8 +51,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::types::Value;
-
 pub use append::{Appended, Expected};
 pub use bell::{Waiter, ring_beside};
 pub use connection::{Durability, Settings};
@@ -71,7 +70,6 @@ use identity::Identity;
 use layout::Layout;
 use op::{Op, Outcome};
 use pool::Pool;
-use statement::Way;
 use trail::Trails;
 use via::Via;
 use wait::Patience;
@@ -234,56 +232,6 @@ impl Store {
 
     pub fn backup(&self, target: &Path, check: Check<'_>, progress: Progress<'_>) -> Result<Findings> {
         backup::run(self, target, check, progress)
-    }
-
-    pub fn execute(&self, sql: &str, params: &Params, tx: Option<&Transaction>, check: Check<'_>) -> Result<u64> {
-        let run = |conn: &mut Conn| {
-            let changed = statement::execute(&conn.sqlite, sql, params);
-            // It may have appended through the view, on this connection, which data_version does not tell.
-            conn.heads.after_foreign_sql(&conn.sqlite)?;
-            changed
-        };
-        if let Some(tx) = tx {
-            return tx.with(run);
-        }
-        if statement::is_pragma(sql) {
-            return run(self.pool.writer(&Patience::new(self.timeout, check))?.conn()?);
-        }
-        self.write(None, check, run)
-    }
-
-    pub fn query(
-        &self,
-        sql: &str,
-        params: &Params,
-        may_write: bool,
-        tx: Option<&Transaction>,
-        check: Check<'_>,
-    ) -> Result<Vec<Vec<Value>>> {
-        statement::check(sql)?;
-        if let Some(tx) = tx {
-            return tx.with(|conn| {
-                if !may_write && statement::way(&conn.sqlite, sql)? == Way::Write {
-                    return Err(statement::while_drawing());
-                }
-                let rows = statement::query(&conn.sqlite, sql, params);
-                conn.heads.after_foreign_sql(&conn.sqlite)?;
-                rows
-            });
-        }
-        let read = self.via(None, check).read(|conn| match statement::way(&conn.sqlite, sql)? {
-            Way::Read => Ok(Some(statement::query(&conn.sqlite, sql, params)?)),
-            Way::Write if !may_write => Err(statement::while_drawing()),
-            Way::Write => Ok(None),
-        })?;
-        match read {
-            Some(rows) => Ok(rows),
-            None => self.write(None, check, |conn| {
-                let rows = statement::query(&conn.sqlite, sql, params);
-                conn.heads.after_foreign_sql(&conn.sqlite)?;
-                rows
-            }),
-        }
     }
 
     pub fn info(&self, tx: Option<&Transaction>, check: Check<'_>) -> Result<Info> {

@@ -77,7 +77,12 @@ impl Reading {
     /// database, which the caller provides for. `path` is of the store, `trails` of what others have read of it.
     pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
         if let Some(source) = &mut self.source {
-            return source.page(conn, limit, &self.select);
+            let page = source.page(conn, limit, &self.select)?;
+            // After it: where that is as it was, so was what was read.
+            if let Some(newest) = self.newest {
+                newest.check(conn, path)?;
+            }
+            return Ok(page);
         }
         let newest = self.select.newest(conn, path)?;
         let mut source = begin(conn, &self.select, newest.position, trails)?;

@@ -1,24 +1,29 @@
-//! Whether somebody committed, as the database itself tells it: for whom nobody rings.
+//! Whether somebody committed, as the database itself tells it: for whom nobody rings. And whether what was committed goes
+//! on from what was there, which it does not where a backup was restored in place.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::lock;
+use crate::chain::Hash;
 use crate::error::{Error, Result};
 use crate::os::fork::Own;
 use crate::sqlite::connection::{self, Durability, Role};
 use crate::sqlite::pool::Pool;
 use crate::sqlite::wait::Patience;
+use crate::sqlite::{rows, sql};
 
 /// On a connection of its own, which is open while a store that somebody waited in is.
 #[derive(Default)]
 pub struct Backstop {
     path: Option<PathBuf>,
     seen: Mutex<Seen>,
+    /// How often another history was found in the place of the one before.
+    histories: AtomicU32,
 }
 
 #[derive(Default)]
@@ -27,11 +32,18 @@ struct Seen {
     stores: usize,
     conn: Option<Own<Connection>>,
     version: Option<i64>,
+    /// The newest entry.
+    newest: Option<(i64, Hash)>,
 }
 
 impl Backstop {
     pub fn of(database: &Path) -> Self {
         Self { path: Some(database.to_owned()), ..Self::default() }
+    }
+
+    /// Another number after another state was put in the place of the one before.
+    pub fn history(&self) -> u32 {
+        self.histories.load(SeqCst)
     }
 
     /// Somebody is going to wait in this store: what is committed from now on is a change.
@@ -71,7 +83,13 @@ impl Backstop {
     fn look(&self, seen: &mut Seen) -> bool {
         let Some(path) = self.path.as_deref().filter(|_| seen.stores > 0) else { return false };
         match version(path, &mut seen.conn) {
-            Ok(version) => seen.version.replace(version) != Some(version),
+            Ok(version) if seen.version.replace(version) == Some(version) => false,
+            Ok(_) => {
+                if !goes_on(seen) {
+                    self.histories.fetch_add(1, SeqCst);
+                }
+                true
+            }
             // Another process opens the file first, closes it last, or recovers it: it is asked again.
             Err(Error::Busy { .. }) => false,
             Err(_) => {
@@ -90,4 +108,24 @@ fn version(path: &Path, conn: &mut Option<Own<Connection>>) -> Result<i64> {
     }
     let conn = conn.as_ref().ok_or(Error::Closed)?;
     Ok(conn.prepare_cached("PRAGMA main.data_version")?.query_row((), |row| row.get(0))?)
+}
+
+/// False where the entry that was newest is there no more. What cannot be asked now, whoever reads finds out.
+fn goes_on(seen: &mut Seen) -> bool {
+    let Some(conn) = &seen.conn else { return true };
+    let known = seen.newest;
+    let asked = connection::snapshot(conn, || {
+        let still = match known {
+            Some((position, hash)) => {
+                let found = conn.prepare_cached(sql::HASH_AT)?.query_row([position], |row| Ok(rows::hash(row, 0)));
+                found.optional()?.flatten() == Some(hash)
+            }
+            None => true,
+        };
+        let newest = conn.prepare_cached(sql::NEWEST)?.query_row((), |row| Ok((row.get(0)?, rows::hash(row, 1))));
+        Ok((still, newest.optional()?.and_then(|(position, hash)| Some((position, hash?)))))
+    });
+    let Ok((still, newest)) = asked else { return true };
+    seen.newest = newest;
+    still
 }

@@ -99,12 +99,7 @@ impl Bell {
             return;
         }
         if let Some(sidecar) = &self.sidecar {
-            if sidecar.is_due() {
-                if sidecar.is_to_be_found() {
-                    self.renew(false);
-                }
-                sidecar.look_for_others();
-            }
+            self.find(sidecar);
             if !sidecar.is_awaited() {
                 return;
             }
@@ -112,9 +107,18 @@ impl Bell {
         self.ring();
     }
 
+    /// The sidecar, and who waits at it, if it is time to look again.
+    fn find(&self, sidecar: &Sidecar) {
+        if sidecar.is_due() {
+            self.renew(false);
+            sidecar.look_for_others();
+        }
+    }
+
     /// Whoever waits.
     pub fn ring(&self) {
         if let Some(sidecar) = &self.sidecar {
+            self.find(sidecar);
             // Where it was cut off, once more on what is there now.
             let rung = sidecar.ring().or_else(|_| {
                 self.renew(false);
@@ -189,9 +193,19 @@ impl Bell {
             return;
         }
         self.renew(make);
+        self.look_now();
+    }
+
+    /// Look at the database, and tell all who wait what it is.
+    fn look_now(&self) {
         if self.backstop.has_changed() {
             self.tell();
         }
+    }
+
+    /// Another number after another state of the database was put in the place of the one before.
+    fn history(&self) -> u32 {
+        self.backstop.history()
     }
 
     /// Sleep for `longest`, if there was no ring since `seen`. True where a signal ended it.

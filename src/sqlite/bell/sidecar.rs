@@ -23,10 +23,8 @@ use crate::sqlite::sidecar::beside;
 const MAGIC: [u8; 8] = *b"ags-bell";
 /// No database is as short as that and not empty.
 const SHORTEST_DATABASE: u64 = 512;
-/// How often who writes looks for one that is not there, and whether anybody waits.
-const LOOK_FOR: Duration = Duration::from_millis(10);
-/// And whether the one that is held is still in its place.
-const LOOK_AFTER: Duration = Duration::from_millis(250);
+/// How often who writes looks whether it is there, or still the same, and whether anybody waits.
+const LOOK: Duration = Duration::from_millis(10);
 /// How long after somebody began to wait another who writes may not know, with time to spare.
 const YOUNG: Duration = Duration::from_millis(50);
 /// How long after nobody waits any more the lock stays: most come again.
@@ -42,8 +40,7 @@ pub struct Sidecar {
     awaited: AtomicBool,
     born: Instant,
     /// Milliseconds after `born`, all.
-    look_for: AtomicU64,
-    look_after: AtomicU64,
+    look_at: AtomicU64,
     young_until: AtomicU64,
     left_at: AtomicU64,
 }
@@ -68,8 +65,7 @@ impl Sidecar {
             waiting: AtomicUsize::new(0),
             awaited: AtomicBool::new(true),
             born: Instant::now(),
-            look_for: AtomicU64::new(0),
-            look_after: AtomicU64::new(0),
+            look_at: AtomicU64::new(0),
             young_until: AtomicU64::new(0),
             left_at: AtomicU64::new(0),
         }
@@ -93,19 +89,14 @@ impl Sidecar {
 
     /// Whether who writes is to look: for the file, and for who waits.
     pub fn is_due(&self) -> bool {
-        self.now() >= self.look_for.load(Relaxed)
-    }
-
-    /// Whether it is time to look for the file.
-    pub fn is_to_be_found(&self) -> bool {
-        self.now() >= self.look_after.load(Relaxed)
+        self.now() >= self.look_at.load(Relaxed)
     }
 
     /// Look for who waits in other processes; and where nobody has waited in this one for some time, let them know.
     pub fn look_for_others(&self) {
         let mut held = lock(&self.held);
         let now = self.now();
-        self.look_for.store(now + millis(LOOK_FOR), Relaxed);
+        self.look_at.store(now + millis(LOOK), Relaxed);
         self.awaited.store(held.word.as_ref().is_some_and(|word| word.is_awaited()), Relaxed);
         let is_over = now >= self.left_at.load(Relaxed) + millis(LINGER);
         if held.is_locked && is_over && self.waiting.load(SeqCst) == 0 {
@@ -162,8 +153,6 @@ impl Sidecar {
             held.is_locked = held.word.as_ref().is_some_and(|word| word.enter().is_ok());
             self.young_until.store(self.now() + millis(YOUNG), Relaxed);
         }
-        let every = if held.word.is_some() { LOOK_AFTER } else { LOOK_FOR };
-        self.look_after.store(self.now() + millis(every), Relaxed);
         changed
     }
 

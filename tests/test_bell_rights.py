@@ -1,0 +1,88 @@
+"""Users and directories where the file by which processes ring cannot be made, read or rung."""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import agent_store
+from bells import bell_of, waiter_of
+from processes import script
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that others may enter: pytest's own are the user's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        made.chmod(0o755)
+        yield made
+        made.chmod(0o755)
+
+
+WITHOUT_RIGHTS = """
+import os, sys, time
+import agent_store
+store = agent_store.open(sys.argv[1], read_only=sys.argv[2] == "read_only")
+waiter = None
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+waiter = store._binding.backend.waiter()
+position = store.position()
+print("ready", flush=True)
+for line in sys.stdin:
+    while store.position() == position:
+        seen = waiter.look()
+        if store.position() == position:
+            waiter.wait(seen, 20)
+    position = store.position()
+    print(time.monotonic_ns(), store.info()["doorbell"], flush=True)
+"""
+
+
+@pytest.mark.parametrize(("mode", "kind"), [(0o600, "poll"), (0o644, "futex"), (0o666, "futex")])
+@pytest.mark.parametrize("how", ["read_only", "writing"])
+def test_a_user_who_may_do_less(folder: Path, mode: int, kind: str, how: str) -> None:
+    """The sidecar is there, and this user may not open it, may only read it, or may ring it too."""
+    path = folder / "app.db"
+    with agent_store.open(path) as store, script(WITHOUT_RIGHTS, path, how) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        mine = waiter_of(store)
+        bell_of(path).chmod(mode)
+        assert other.stdout.readline() == "ready\n"
+        took = []
+        for _ in range(6):
+            other.stdin.write("\n")
+            other.stdin.flush()
+            time.sleep(0.05)
+            begun = time.monotonic_ns()
+            store.log("s", "w").append(b"x")
+            then, how_woken = other.stdout.readline().split()
+            took.append((int(then) - begun) / 1e9)
+            assert how_woken == (kind if os.geteuid() == 0 else "futex")
+        assert statistics.median(took) < 0.05
+        other.stdin.close()
+        mine.stop()
+
+
+def test_where_no_file_can_be_made(folder: Path) -> None:
+    path = folder / "app.db"
+    with agent_store.open(path) as store, script(WITHOUT_RIGHTS, path, "writing") as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        if os.geteuid() != 0:
+            folder.chmod(0o555)
+        assert other.stdout.readline() == "ready\n"
+        assert not bell_of(path).exists()
+        other.stdin.write("\n")
+        other.stdin.flush()
+        store.log("s", "w").append(b"x")
+        assert other.stdout.readline().split()[1] == "poll"
+        folder.chmod(0o755)
