@@ -98,27 +98,35 @@ impl Bell {
         if !options::RINGS.is_on() {
             return;
         }
-        if let Some(sidecar) = &self.sidecar {
-            self.find(sidecar);
-            if !sidecar.is_awaited() {
-                return;
-            }
+        let Some(sidecar) = &self.sidecar else { return self.tell() };
+        // Before all else: who waits is not to wait for what costs more.
+        let rung = sidecar.is_awaited();
+        if rung {
+            self.add();
         }
-        self.ring();
-    }
-
-    /// The sidecar, and who waits at it, if it is time to look again.
-    fn find(&self, sidecar: &Sidecar) {
-        if sidecar.is_due() {
-            self.renew(false);
-            sidecar.look_for_others();
+        if self.look_for_others() || (!rung && sidecar.is_awaited()) {
+            self.add();
         }
     }
 
-    /// Whoever waits.
+    /// If it is time, look for the sidecar and for who waits in other processes. True where it is another sidecar.
+    fn look_for_others(&self) -> bool {
+        let Some(sidecar) = self.sidecar.as_ref().filter(|sidecar| sidecar.is_due()) else { return false };
+        let changed = self.renew(false);
+        sidecar.look_for_others();
+        changed
+    }
+
+    /// Wake whoever waits, although it is believed that nobody does.
     pub fn ring(&self) {
+        self.add();
+        if self.look_for_others() {
+            self.add();
+        }
+    }
+
+    fn add(&self) {
         if let Some(sidecar) = &self.sidecar {
-            self.find(sidecar);
             // Where it was cut off, once more on what is there now.
             let rung = sidecar.ring().or_else(|_| {
                 self.renew(false);

@@ -50,6 +50,7 @@ impl Store {
 
     pub fn ring(&self) -> Result<()> {
         self.pool.check_open()?;
+        self.pool.bell.look_for_others();
         self.pool.bell.ring();
         Ok(())
     }
