@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import os
+import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from agent_store.aio.progress import NAP
-from agent_store.aio.settling import apart, ended, is_over, let_go
+from agent_store.aio.settling import ended, let_go
 from agent_store.errors import BackendError, StoreError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Bell:
         self._waiter: Waiter | None = None
         self._fd = -1
         self._reading = False
+        self._end_listening: Callable[[], object] | None = None
         self._entered = 0
         self._rest: asyncio.TimerHandle | None = None
         self._sleepers: dict[asyncio.Future[None], int] = {}
@@ -88,6 +89,9 @@ class Bell:
         if waiter is not None:
             self._stop_reading()
             waiter.stop()
+            if self._end_listening is not None:
+                self._end_listening()
+                self._end_listening = None
         self._wake()
 
     def look(self) -> int:
@@ -120,7 +124,10 @@ class Bell:
                 self.loop.add_reader(self._fd, self._rung)
                 return
             self._fd = -1
-        apart(partial(self._listen, self._waiter))
+        # As a daemon it keeps no program from its end. It is ended before Python would stop it amid what is not Python.
+        thread = threading.Thread(target=self._listen, args=[self._waiter], name="agent-store bell", daemon=True)
+        thread.start()
+        self._end_listening = weakref.finalize(self, _end, self._waiter, thread)
 
     def _stop_reading(self) -> None:
         if self._reading and self._fd >= 0:
@@ -145,14 +152,13 @@ class Bell:
 
     def _listen(self, waiter: "Waiter") -> None:
         """In a thread, for all of the loop's tasks."""
-        seen = -1
         with contextlib.suppress(RuntimeError):  # The loop is closed.
             try:
-                while not is_over(self.loop) and self._waiter is waiter:
-                    seen, before = waiter.look(), seen
-                    if seen != before:
-                        self.loop.call_soon_threadsafe(self._wake)
-                    waiter.wait(seen, NAP)
+                seen = waiter.look()
+                self.loop.call_soon_threadsafe(self._wake)
+                while waiter.wait(seen, None):
+                    seen = waiter.look()  # Before they are woken: what is rung after it ends the next wait.
+                    self.loop.call_soon_threadsafe(self._wake)
             except StoreError:
                 self.loop.call_soon_threadsafe(self._wake)
 
@@ -194,3 +200,8 @@ class Bell:
         if entries <= NEAR and self._may_read_here():
             return self._read_here(call)
         return await self._calls.read(call)
+
+
+def _end(waiter: "Waiter", thread: threading.Thread) -> None:
+    waiter.stop()
+    thread.join()

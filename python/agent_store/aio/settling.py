@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+NAP = 0.1
+"""Seconds after which a thread that waits for a loop looks whether that runs."""
+STANDSTILL = 1.0
+"""Seconds after which it gives up, where the loop does not."""
 
 
 def nothing() -> None:
@@ -54,9 +57,17 @@ def let_go(waiting: "asyncio.Future[None]") -> None:
         waiting.set_result(None)
 
 
-def is_over(loop: asyncio.AbstractEventLoop) -> bool:
-    """True where it will run nothing more: a thread must not wait for it then."""
-    return loop.is_closed() or not threading.main_thread().is_alive()
+def wait_on(loop: asyncio.AbstractEventLoop, ready: Callable[[float], bool]) -> bool:
+    """In a thread: True once `ready(seconds)` is; False where the loop is closed, or has not run for a while.
+
+    Whoever left his loop, and his program's end, are not to wait for what the loop would do.
+    """
+    naps = 0
+    while not ready(NAP):
+        naps = 0 if loop.is_running() else naps + 1
+        if loop.is_closed() or naps * NAP >= STANDSTILL:
+            return False
+    return True
 
 
 def apart(call: Callable[[], Result]) -> "Future[Result]":

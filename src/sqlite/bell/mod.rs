@@ -201,9 +201,19 @@ impl Bell {
             return;
         }
         self.renew(make);
+        self.look_now();
+    }
+
+    /// Look at the database, and tell all who wait what it is.
+    fn look_now(&self) {
         if self.backstop.has_changed() {
             self.tell();
         }
+    }
+
+    /// Another number after another state of the database was put in the place of the one before.
+    fn history(&self) -> u32 {
+        self.backstop.history()
     }
 
     /// Sleep for `longest`, if there was no ring since `seen`. True where a signal ended it.

@@ -86,7 +86,7 @@ class Own(Database):
             before=self._lock(alone=alone),
             commits=True,
             unprepared=self.stop_preparing,
-            rings=self.bell.ring,
+            bell=self.bell,
         )
 
     @contextlib.contextmanager
@@ -152,7 +152,7 @@ class Own(Database):
     def ring(self) -> None:
         """Also where no commit is."""
         self.check_open()
-        self.bell.ring(True)  # noqa: FBT003
+        self.bell.ring(heard=True)
 
     def close(self) -> None:
         """The idle connections now, the others as their calls end."""

@@ -12,13 +12,12 @@ from agent_store.backends.common.shape import is_hash
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statement, Statements
 from agent_store.backends.postgres.trouble import Trouble
-from agent_store.backends.postgres.turn import roll_back, run_prepared
+from agent_store.backends.postgres.turn import BY_INDEX, roll_back, run_prepared
 from agent_store.backends.postgres.values import Rows
 from agent_store.backends.postgres.wire import Call, Wire
 from agent_store.errors import TransactionConflict
 
 SAVE = Statement("SAVEPOINT _agent_store_query")
-BY_INDEX = Statement("SELECT pg_catalog.set_config('enable_seqscan', 'off', true)")
 READ_ONLY = Statement("SET LOCAL transaction_read_only = on")
 BACK = Statement("ROLLBACK TO SAVEPOINT _agent_store_query")
 RELEASE = Statement("RELEASE SAVEPOINT _agent_store_query")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 Call = tuple[Statement, Sequence[object]]
+Ready = list[tuple[Statement, list[tuple[int, bytes | None]]]]
+"""Statements with their parameters as they travel."""
 
 _BAD = pq.ConnStatus.BAD
 _OFF = pq.PipelineStatus.OFF
@@ -39,6 +41,7 @@ class Wire:
         self.round_trips = 0
         self.lost = False
         self._prepared: set[bytes] = set()
+        self._owed: list[bytes | None] | None = None
         self._pid = os.getpid()
 
     @property
@@ -67,14 +70,19 @@ class Wire:
             return "utf-8"
         return "utf-8" if codec == "ascii" else codec
 
-    def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
-        """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it."""
+    @property
+    def owes(self) -> bool:
+        """True while what went along later is not answered: `collect` comes before all else."""
+        return self._owed is not None
+
+    def run(self, *calls: Call, prepared: bool = False, later: Sequence[Call] = ()) -> list[Rows]:
+        """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it.
+
+        `later` goes along with several, in a transaction of its own after theirs, which is not waited for.
+        """
         codec = self.codec
         try:
-            encoded = [
-                (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
-                for statement, values in calls
-            ]
+            encoded, following = _encoded(calls, codec), _encoded(later, codec)
         except UnicodeEncodeError as error:
             raise BackendError(
                 f"the client_encoding of the connection, {self.connection.info.encoding}, has not all characters of a "
@@ -86,7 +94,7 @@ class Wire:
                 for one in encoded:
                     answers += self._round([one], codec, answers, prepared=False)
             else:
-                answers = self._round(encoded, codec, [], prepared=prepared and self.prepares)
+                answers = self._round(encoded, codec, [], following, prepared=prepared and self.prepares)
         return [decode(answer, codec) for answer in answers]
 
     def settle(self) -> None:
@@ -97,40 +105,39 @@ class Wire:
 
     def _round(
         self,
-        encoded: list[tuple[Statement, list[tuple[int, bytes | None]]]],
+        encoded: Ready,
         codec: str,
         before: "list[PGresult]",
+        later: Ready | None = None,
         *,
         prepared: bool,
     ) -> "list[PGresult]":
         pgconn = self.connection.pgconn
         self.round_trips += 1
         results: list[PGresult] = []
-        preparing: list[bytes | None] = []  # for each result to come, what was prepared, or None for a statement's own
+        preparing: list[bytes | None] = []
+        owed: list[bytes | None] = []
         begun = synced = sent = False
         enter = len(encoded) > 1 and not self.in_pipeline
         try:
             if enter:
                 pgconn.enter_pipeline_mode()
             begun = True
-            for statement, values in encoded:
-                data = [value for _, value in values]
-                types = [of for of, _ in values]
-                if not prepared:
-                    pgconn.send_query_params(statement.text, data, types, [1] * len(data), 1)
-                else:
-                    if statement.name not in self._prepared:
-                        pgconn.send_prepare(statement.name, statement.text, types)
-                        preparing.append(statement.name)
-                    pgconn.send_query_prepared(statement.name, data, [1] * len(data), 1)
-                preparing.append(None)
+            self._queue(encoded, preparing, prepared=prepared)
             if enter or self.in_pipeline:
+                pgconn.pipeline_sync()
+            if later:
+                self._queue(later, owed, prepared=prepared)
                 pgconn.pipeline_sync()
             synced = True
             if pgconn.flush() != 0:
                 self.connection.wait(exchange.send(pgconn))
             sent = True
             self.connection.wait(exchange.receive(pgconn, results, pipelined=self.in_pipeline))
+            if later:
+                self._owed = owed
+                if any(result.status not in (OK, TUPLES) for result in results):
+                    self._collect()  # What comes next is to go back.
         except psycopg.Error as error:
             if all(result.status in (OK, TUPLES) for result in results):
                 rows = self._rows(before, results, preparing, codec)
@@ -141,7 +148,7 @@ class Wire:
                 self.prepares = False  # Which of them are prepared is not known.
             raise
         finally:
-            if enter:
+            if enter and self._owed is None:
                 # Left as it is where it cannot be left: then the connection is broken, and is not used again.
                 with contextlib.suppress(psycopg.Error):
                     pgconn.exit_pipeline_mode()
@@ -155,6 +162,40 @@ class Wire:
         if not any(preparing):
             return results
         return [result for result, name in zip(results, preparing, strict=True) if name is None]
+
+    def _queue(self, calls: Ready, preparing: list[bytes | None], *, prepared: bool) -> None:
+        """`preparing`: for each result to come, the name of what is prepared, or None for a statement's own."""
+        pgconn = self.connection.pgconn
+        for statement, values in calls:
+            data = [value for _, value in values]
+            types = [of for of, _ in values]
+            if not prepared:
+                pgconn.send_query_params(statement.text, data, types, [1] * len(data), 1)
+            else:
+                if statement.name not in self._prepared:
+                    pgconn.send_prepare(statement.name, statement.text, types)
+                    preparing.append(statement.name)
+                pgconn.send_query_prepared(statement.name, data, [1] * len(data), 1)
+            preparing.append(None)
+
+    def collect(self) -> bool:
+        """What is owed. False where the connection is gone."""
+        with self.connection.lock:
+            try:
+                self._collect()
+            except psycopg.Error:
+                return False
+        return True
+
+    def _collect(self) -> None:
+        results: list[PGresult] = []
+        pgconn, owed = self.connection.pgconn, self._owed or []
+        self.connection.wait(exchange.receive(pgconn, results, pipelined=True))
+        self._owed = None
+        pgconn.exit_pipeline_mode()
+        for result, name in zip(results, owed, strict=False):
+            if name is not None and result.status == OK:
+                self._prepared.add(name)
 
     def _rows(
         self, before: "list[PGresult]", results: "list[PGresult]", preparing: list[bytes | None], codec: str
@@ -271,6 +312,13 @@ class Wire:
             if pieces:
                 yield pieces
         self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
+
+
+def _encoded(calls: Iterable[Call], codec: str) -> Ready:
+    return [
+        (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
+        for statement, values in calls
+    ]
 
 
 def _words(error: psycopg.Error) -> str:

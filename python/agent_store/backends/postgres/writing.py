@@ -25,7 +25,7 @@ def append_next(turn: Turn, hint: Place, name: Name, payload: bytes, oid: int) -
     row = extend(0, log, seq, content_hash, [payload])[0]
     turn.ledger.wrote(name, log, seq + 1, row[3])
     call = turn.call("append_after", seq + 1, row[3], payload, *name, log, oid, seq, content_hash)
-    (rows,) = turn.run(call, last=True, alone=True)
+    (rows,) = turn.run(call, last=True, alone=True, later=turn.rung_along(log, seq + 1, row[3]))
     if not rows:
         return None
     return Appended(1, seq + 1, content_hash, row[3], rows[0][0])
