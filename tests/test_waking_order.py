@@ -28,7 +28,7 @@ class Between:
     def __init__(self, store: Store) -> None:
         self._backend = store._binding.backend
         self._commit: Callable[[], object] | None = None
-        self._after = ("read", "position")
+        self._after: tuple[str, ...] = ("read", "position")
         self._store = store
         store._binding.backend = self
 
