@@ -179,6 +179,7 @@ def test_the_end_of_a_page_is_not_the_end_of_what_is_there(store: Store) -> None
     assert taken_of_one == [entry for entry in taken if entry.writer == "ada"]
 
 
+@pytest.mark.usefixtures("_small_pages")
 def test_reading_on_before_all_was_taken_loses_nothing(store: Store) -> None:
     """As one who was interrupted, or cancelled, does."""
     entries = fill(store)
