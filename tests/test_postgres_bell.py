@@ -126,6 +126,7 @@ def test_a_ring_goes_along_with_an_entry(
         first = log.append(b"now it is known")
         seen = settled(waiter)
         monkeypatch.setattr(listener.Listener, "notify", lambda _: None)
+        entry = first
         for _ in range(3):
             entry = log.append(b"x")
             assert waiter.wait(seen, DEADLINE)
