@@ -28,7 +28,7 @@ def without_twins(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pyt
     for item in items:
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         loop = params.get("run")
-        (twins if loop and ON_ONE.get(params.get("place"), loop) != loop else chosen).append(item)
+        (twins if loop and ON_ONE.get(str(params.get("place")), loop) != loop else chosen).append(item)
     return chosen, twins
 
 
