@@ -1,6 +1,7 @@
 //! What a reading selects, and what it is to find where it begins.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default)]
 pub struct Select {
     /// `None`: all; each once, in order of their bytes.
-    pub streams: Option<Vec<String>>,
+    pub streams: Option<Arc<[String]>>,
     pub writer: Option<String>,
     pub exclude_writer: Option<String>,
     pub after: i64,
@@ -64,7 +65,7 @@ impl Select {
             return rows::logs(conn, None, writer, excluded);
         };
         let mut logs = Vec::new();
-        for stream in streams {
+        for stream in streams.iter() {
             logs.append(&mut rows::logs(conn, Some(stream), writer, excluded)?);
         }
         Ok(logs)

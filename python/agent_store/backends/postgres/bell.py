@@ -3,6 +3,7 @@
 import atexit
 import os
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from agent_store.backends.postgres.statements import Statements
     from agent_store.backends.postgres.waiter import Waiter
     from agent_store.errors import StoreError
+
+APART = 0.002  # seconds between two rings that each go along with what they are rung for
 
 
 class Bell:
@@ -30,6 +33,8 @@ class Bell:
         self._waiters: weakref.WeakSet[Waiter] = weakref.WeakSet()
         self._listener: Listener | None = None
         self._stores = 0
+        self._heard = False
+        self._rung = 0.0
 
     def join(self) -> None:
         """One store more."""
@@ -59,12 +64,24 @@ class Bell:
         if listener is not None:
             listener.alarm.set()
 
-    def ring(self, heard: bool) -> None:  # noqa: FBT001
-        """After a commit; `heard` as the writer found under the store's lock."""
+    def ring(self, *, heard: bool, rung: bool = False) -> None:
+        """After a commit; `heard` as the writer found under the store's lock, `rung` where that went along with it."""
+        self._heard = heard
         if self._waiters:
             self.wake()
-        if heard:
+        if heard and not rung:
             self._listening().notify()
+
+    def goes_along(self) -> bool:
+        """True where a ring is to travel behind the next entry, which saves it a way to the server and back.
+
+        Not so where they follow close upon each other: then one by the bell's own connection is for many.
+        """
+        if not self._heard:
+            return False
+        now = time.monotonic()
+        before, self._rung = self._rung, now
+        return now > before + APART
 
     def wake(self) -> None:
         """Those who wait in this process."""

@@ -15,9 +15,9 @@ from agent_store.backends.postgres.statements import BEGIN
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
-from agent_store.backends.postgres.values import Encoded, encode
+from agent_store.backends.postgres.values import Call, Encoded, encode
 from agent_store.backends.postgres.waiter import Waiter
-from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import UnsupportedFormat
 
 BEGINS: Call = (BEGIN, Encoded())
@@ -86,7 +86,7 @@ class Own(Database):
             before=self._lock(alone=alone),
             commits=True,
             unprepared=self.stop_preparing,
-            rings=self.bell.ring,
+            bell=self.bell,
         )
 
     @contextlib.contextmanager
@@ -152,7 +152,7 @@ class Own(Database):
     def ring(self) -> None:
         """Also where no commit is."""
         self.check_open()
-        self.bell.ring(True)  # noqa: FBT003
+        self.bell.ring(heard=True)
 
     def close(self) -> None:
         """The idle connections now, the others as their calls end."""

@@ -51,6 +51,15 @@ class Pool:
 
     def take(self) -> Wire:
         """A connection that works, as far as can be seen; BusyError where all are lent for longer than the timeout."""
+        while True:
+            wire = self._take()
+            # Not under the lock, as it may have to be waited for.
+            if not wire.owes or (wire.collect() and _is_alive(wire)):
+                return wire
+            wire.lost = True
+            self.give(wire)
+
+    def _take(self) -> Wire:
         began = time.monotonic()
         with self._changed:
             while True:
@@ -59,7 +68,7 @@ class Pool:
                 while self._idle:
                     wire = self._idle.pop()
                     self._lent.add(wire)
-                    if _is_alive(wire):
+                    if wire.owes or _is_alive(wire):
                         return wire
                     self._lent.discard(wire)
                     wire.connection.close()
@@ -84,7 +93,7 @@ class Pool:
         """Back, to be used again if nothing is open on it."""
         with self._changed:
             self._lent.discard(wire)
-            if self._closed or wire.status != psycopg.pq.TransactionStatus.IDLE:
+            if self._closed or wire.lost or not (wire.owes or wire.status == psycopg.pq.TransactionStatus.IDLE):
                 wire.connection.close()
                 if wire.lost:
                     self._close_idle()

@@ -10,13 +10,15 @@ from typing import Any
 from psycopg.pq import TransactionStatus
 
 from agent_store.backends.postgres import failures
+from agent_store.backends.postgres.bell import Bell
 from agent_store.backends.postgres.ledger import Ledger
 from agent_store.backends.postgres.statements import COMMIT, ROLLBACK, Statement, Statements
 from agent_store.backends.postgres.trouble import Trouble
-from agent_store.backends.postgres.values import Rows
-from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.backends.postgres.values import Call, Rows
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import OutcomeUnknown, StoreError
 
+BY_INDEX = Statement("SELECT pg_catalog.set_config('enable_seqscan', 'off', true)")
 _NOT_PREPARED = {"26000", "42P05"}  # there is no such statement, or there is one already
 LOCK = "the store's write lock, which another transaction has"
 
@@ -35,7 +37,7 @@ class Turn:
         ledger: Ledger | None = None,
         isolated: bool = False,
         unprepared: Callable[[], None] | None = None,
-        rings: Callable[[bool], None] | None = None,
+        bell: Bell | None = None,
     ) -> None:
         self.wire = wire
         self.statements = statements
@@ -46,17 +48,24 @@ class Turn:
         self._commits = commits
         self._isolated = isolated
         self._unprepared = unprepared
-        self._rings = rings  # told of each commit that wrote something, and whether anybody listens
+        self._bell = bell  # told of each commit that wrote something, and whether anybody listens
         self._heard = False
 
     def call(self, name: str, *params: object) -> Call:
         """A statement by its name."""
         return self.statements[name], params
 
-    def run(self, *calls: Call, last: bool = False, alone: bool = False) -> list[Rows]:
+    def rung_along(self, log: int, seq: int, content_hash: bytes) -> list[Call]:
+        """What rings for one entry, in a transaction behind its own; nothing, where nobody is known to listen."""
+        bell = self._bell
+        if bell is None or not (self.wire.prepares and self.wire.pipelines and bell.goes_along()):
+            return []
+        return [(BY_INDEX, ()), self.call("ring_after", bell.channel, log, seq, content_hash)]
+
+    def run(self, *calls: Call, last: bool = False, alone: bool = False, later: Sequence[Call] = ()) -> list[Rows]:
         """The rows of these statements; with `last`, the transaction ends where it is one of its own.
 
-        `alone`: they are all of it, and see to it themselves that it is READ COMMITTED.
+        `alone`: they are all of it, and see to it themselves that it is READ COMMITTED; `later` goes along with such.
         """
         before, self._before = self._before, []
         ends = last and self._commits
@@ -68,7 +77,7 @@ class Turn:
             before, after = before[1:], []
         began = time.monotonic()
         try:
-            rows = self._first([*before, *calls, *after]) if before else self.wire.run(*calls, *after)
+            rows = self._first([*before, *calls, *after], later) if before else self.wire.run(*calls, *after)
         except Trouble as trouble:
             commit_at = len(before) + len(calls) if ends else None
             waits_for_lock = bool(before) and trouble.done == len(before) - 1
@@ -77,19 +86,19 @@ class Turn:
             if ends:
                 self._begins = False  # it is over; the statement itself has seen to it that nothing was written
             raise failures.replaced(self.statements.schema)
-        if before and self._rings is not None:
+        if before and self._bell is not None:
             self._heard = rows[len(before) - 1][0][-2]
         if ends:
             self._begins = False
             if not alone or rows[-1]:
-                self._committed()
+                self._committed(rung=bool(later))
         return rows[len(before) : len(before) + len(calls)]
 
-    def _first(self, calls: list[Call]) -> list[Rows]:
+    def _first(self, calls: list[Call], later: Sequence[Call]) -> list[Rows]:
         """Only what travels with BEGIN is prepared."""
         if not self._begins:
             return self.wire.run(*calls)
-        return run_prepared(self.wire, calls, self._unprepared)
+        return run_prepared(self.wire, calls, self._unprepared, later)
 
     def copy(self, statement: Statement, blocks: Iterable[bytes], *, last: bool) -> int:
         """Entries by COPY, and how many the server has taken; with `last` as `run` has it."""
@@ -103,9 +112,9 @@ class Turn:
             self._committed()
         return written
 
-    def _committed(self) -> None:
-        if self._rings is not None and (self.ledger.count or self.ledger.other):
-            self._rings(self._heard)
+    def _committed(self, *, rung: bool = False) -> None:
+        if self._bell is not None and (self.ledger.count or self.ledger.other):
+            self._bell.ring(heard=self._heard, rung=rung)
 
     def _error(self, trouble: Trouble, commit_at: int | None, waited: float | None) -> Exception:
         if commit_at is not None and trouble.may_have_done(commit_at):
@@ -127,23 +136,25 @@ class Turn:
             roll_back(self.wire)
 
 
-def run_prepared(wire: Wire, calls: list[Call], unprepared: Callable[[], None] | None) -> list[Rows]:
+def run_prepared(
+    wire: Wire, calls: list[Call], unprepared: Callable[[], None] | None, later: Sequence[Call] = ()
+) -> list[Rows]:
     """Prepared by the server, which is most of what a call costs there: a transaction, from its BEGIN on.
 
     Where a pooler has put another session behind the connection, that is refused before anything is done: `unprepared`
     is told, and it is repeated without.
     """
     if not wire.prepares:
-        return wire.run(*calls)
+        return wire.run(*calls, later=later)
     try:
-        return wire.run(*calls, prepared=True)
+        return wire.run(*calls, prepared=True, later=later)
     except Trouble as trouble:
         if trouble.state not in _NOT_PREPARED or unprepared is None:
             raise
     unprepared()
     wire.prepares = False
     roll_back(wire)
-    return wire.run(*calls)
+    return wire.run(*calls, later=later)
 
 
 def roll_back(wire: Wire, *calls: Call) -> None:

@@ -16,13 +16,12 @@ from agent_store.backends.postgres import exchange
 from agent_store.backends.postgres.exchange import OK, TUPLES
 from agent_store.backends.postgres.statements import Statement
 from agent_store.backends.postgres.trouble import Trouble
-from agent_store.backends.postgres.values import Encoded, Rows, decode, encode
+from agent_store.backends.postgres.values import Call, Ready, Rows, decode, encoded
 from agent_store.errors import BackendError
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
-Call = tuple[Statement, Sequence[object]]
 
 _BAD = pq.ConnStatus.BAD
 _OFF = pq.PipelineStatus.OFF
@@ -39,6 +38,7 @@ class Wire:
         self.round_trips = 0
         self.lost = False
         self._prepared: set[bytes] = set()
+        self._owed: list[bytes | None] | None = None
         self._pid = os.getpid()
 
     @property
@@ -67,26 +67,31 @@ class Wire:
             return "utf-8"
         return "utf-8" if codec == "ascii" else codec
 
-    def run(self, *calls: Call, prepared: bool = False) -> list[Rows]:
-        """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it."""
+    @property
+    def owes(self) -> bool:
+        """True while what went along later is not answered: `collect` comes before all else."""
+        return self._owed is not None
+
+    def run(self, *calls: Call, prepared: bool = False, later: Sequence[Call] = ()) -> list[Rows]:
+        """Run statements, one after the other, in one round trip; the rows of each. The first failure ends it.
+
+        `later` goes along with several, in a transaction of its own after theirs, which is not waited for.
+        """
         codec = self.codec
         try:
-            encoded = [
-                (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
-                for statement, values in calls
-            ]
+            ready, following = encoded(calls, codec), encoded(later, codec)
         except UnicodeEncodeError as error:
             raise BackendError(
                 f"the client_encoding of the connection, {self.connection.info.encoding}, has not all characters of a "
                 f"name: SET client_encoding TO 'UTF8' ({error})"
             ) from None
         with self.connection.lock:
-            if len(encoded) > 1 and not _PIPELINES:
+            if len(ready) > 1 and not _PIPELINES:
                 answers: list[PGresult] = []
-                for one in encoded:
+                for one in ready:
                     answers += self._round([one], codec, answers, prepared=False)
             else:
-                answers = self._round(encoded, codec, [], prepared=prepared and self.prepares)
+                answers = self._round(ready, codec, [], following, prepared=prepared and self.prepares)
         return [decode(answer, codec) for answer in answers]
 
     def settle(self) -> None:
@@ -97,40 +102,39 @@ class Wire:
 
     def _round(
         self,
-        encoded: list[tuple[Statement, list[tuple[int, bytes | None]]]],
+        ready: Ready,
         codec: str,
         before: "list[PGresult]",
+        later: Ready | None = None,
         *,
         prepared: bool,
     ) -> "list[PGresult]":
         pgconn = self.connection.pgconn
         self.round_trips += 1
         results: list[PGresult] = []
-        preparing: list[bytes | None] = []  # for each result to come, what was prepared, or None for a statement's own
+        preparing: list[bytes | None] = []
+        owed: list[bytes | None] = []
         begun = synced = sent = False
-        enter = len(encoded) > 1 and not self.in_pipeline
+        enter = len(ready) > 1 and not self.in_pipeline
         try:
             if enter:
                 pgconn.enter_pipeline_mode()
             begun = True
-            for statement, values in encoded:
-                data = [value for _, value in values]
-                types = [of for of, _ in values]
-                if not prepared:
-                    pgconn.send_query_params(statement.text, data, types, [1] * len(data), 1)
-                else:
-                    if statement.name not in self._prepared:
-                        pgconn.send_prepare(statement.name, statement.text, types)
-                        preparing.append(statement.name)
-                    pgconn.send_query_prepared(statement.name, data, [1] * len(data), 1)
-                preparing.append(None)
+            preparing = exchange.queue(pgconn, ready, self._prepared if prepared else None)
             if enter or self.in_pipeline:
+                pgconn.pipeline_sync()
+            if later:
+                owed = exchange.queue(pgconn, later, self._prepared if prepared else None)
                 pgconn.pipeline_sync()
             synced = True
             if pgconn.flush() != 0:
                 self.connection.wait(exchange.send(pgconn))
             sent = True
             self.connection.wait(exchange.receive(pgconn, results, pipelined=self.in_pipeline))
+            if later:
+                self._owed = owed
+                if any(result.status not in (OK, TUPLES) for result in results):
+                    self._collect()  # What comes next is to go back.
         except psycopg.Error as error:
             if all(result.status in (OK, TUPLES) for result in results):
                 rows = self._rows(before, results, preparing, codec)
@@ -141,7 +145,7 @@ class Wire:
                 self.prepares = False  # Which of them are prepared is not known.
             raise
         finally:
-            if enter:
+            if enter and self._owed is None:
                 # Left as it is where it cannot be left: then the connection is broken, and is not used again.
                 with contextlib.suppress(psycopg.Error):
                     pgconn.exit_pipeline_mode()
@@ -155,6 +159,25 @@ class Wire:
         if not any(preparing):
             return results
         return [result for result, name in zip(results, preparing, strict=True) if name is None]
+
+    def collect(self) -> bool:
+        """What is owed. False where the connection is gone."""
+        with self.connection.lock:
+            try:
+                self._collect()
+            except psycopg.Error:
+                return False
+        return True
+
+    def _collect(self) -> None:
+        results: list[PGresult] = []
+        pgconn, owed = self.connection.pgconn, self._owed or []
+        self.connection.wait(exchange.receive(pgconn, results, pipelined=True))
+        self._owed = None
+        pgconn.exit_pipeline_mode()
+        for result, name in zip(results, owed, strict=False):
+            if name is not None and result.status == OK:
+                self._prepared.add(name)
 
     def _rows(
         self, before: "list[PGresult]", results: "list[PGresult]", preparing: list[bytes | None], codec: str

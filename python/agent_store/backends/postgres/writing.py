@@ -7,7 +7,7 @@ from agent_store._core import Appended, copy_block, extend, extend_rows
 from agent_store.backends.common.shape import left_out
 from agent_store.backends.postgres.ledger import Hints, Name, Place
 from agent_store.backends.postgres.turn import Turn
-from agent_store.backends.postgres.wire import Call
+from agent_store.backends.postgres.values import Call
 from agent_store.errors import HeadMoved
 
 LATEST = 256  # logs of a bulk write that are remembered
@@ -25,7 +25,7 @@ def append_next(turn: Turn, hint: Place, name: Name, payload: bytes, oid: int) -
     row = extend(0, log, seq, content_hash, [payload])[0]
     turn.ledger.wrote(name, log, seq + 1, row[3])
     call = turn.call("append_after", seq + 1, row[3], payload, *name, log, oid, seq, content_hash)
-    (rows,) = turn.run(call, last=True, alone=True)
+    (rows,) = turn.run(call, last=True, alone=True, later=turn.rung_along(log, seq + 1, row[3]))
     if not rows:
         return None
     return Appended(1, seq + 1, content_hash, row[3], rows[0][0])
