@@ -126,14 +126,14 @@ def test_a_ring_goes_along_with_an_entry(
         first = log.append(b"now it is known")
         seen = settled(waiter)
         monkeypatch.setattr(listener.Listener, "notify", lambda _: None)
-        for _ in range(3):
-            entry = log.append(b"x")
+        for position in range(first.position + 1, first.position + 4):
+            assert log.append(b"x").position == position
             assert waiter.wait(seen, DEADLINE)
             seen = settled(waiter)
-        assert entry.position == first.position + 3
+        head = log.head()
         lent.log("s", "w").append(b"which rings for nobody, and moves the head")
         with pytest.raises(HeadMoved):
-            log.append(b"lost", expected=entry)
+            log.append(b"lost", expected=head)
         assert not waiter.wait(seen, 0.5)
         assert other.verify().holds
 
