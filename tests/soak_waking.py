@@ -24,6 +24,8 @@ LONGEST = 1.0
 WRITERS = 4
 STAYING = 3
 """Processes that wait from the beginning to the end."""
+REST = 0.005
+"""Seconds after each call of a writer: who waits is to keep up."""
 PASSING = 3
 """Those that are killed."""
 
@@ -54,7 +56,7 @@ def test_nobody_misses_an_entry(path: Path) -> None:
         every: list[Writer] = []
 
         def a_writer() -> Writer:
-            writer = stack.enter_context(Writer(path, f"w{len(every)}", threads=2, timeout=30))
+            writer = stack.enter_context(Writer(path, f"w{len(every)}", threads=2, timeout=30, rest=REST))
             every.append(writer)
             writer.begin()
             return writer

@@ -18,6 +18,7 @@ from stores import Schema, a_schema
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "consumer.py"
 KILLS = int(os.environ.get("FAULT_KILLS", "12"))
+EACH = 100  # payments of each account before each kill
 ACCOUNTS = ("ada", "bob")
 PAY = """
 import random, sys, agent_store
@@ -70,7 +71,7 @@ def killed_again_and_again(target: str) -> None:
         for _ in range(KILLS):
             for writer in paying:
                 assert writer.stdin is not None
-                writer.stdin.write("150\n")
+                writer.stdin.write(f"{EACH}\n")
                 writer.stdin.flush()
             before = done.current()
             with consumer(target) as process:
@@ -89,7 +90,7 @@ def killed_again_and_again(target: str) -> None:
         found = {account: rest for account, *rest in store.query("SELECT * FROM balance")}
         newest = max(entry.position for entry in store.entries(stream="payments", reverse=True))
         assert store.generation("balances").current() == newest
-    assert all(len(payments) == KILLS * 150 for payments in wanted.values())
+    assert all(len(payments) == KILLS * EACH for payments in wanted.values())
     assert found == {account: [sum(payments), len(payments)] for account, payments in wanted.items()}
     assert shown == "".join(
         f"{account}: {sum(payments):,} in {len(payments):,} payments\n" for account, payments in wanted.items()

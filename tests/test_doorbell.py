@@ -10,7 +10,7 @@ from agent_store import Store
 from agent_store.errors import StoreClosed
 from stores import Place
 from test_interrupt import interrupted
-from threads import A_MOMENT, PATIENCE, Threads
+from threads import ASLEEP, PATIENCE, Threads
 
 pytestmark = pytest.mark.differs("nobody waits")
 
@@ -30,7 +30,7 @@ def test_what_is_there_already_is_not_waited_for(store: Store) -> None:
 def test_it_sleeps_until_something_is_committed(store: Store, after: int | None) -> None:
     store.log("s", "w").append(b"1")
     with Threads(lambda _: (store.doorbell.wait(after, PATIENCE), time.monotonic()), 3) as waiting:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         rung = time.monotonic()
         store.log("s", "w").append_many([b"2", b"3"])
         for position, woken in waiting.results():
@@ -41,7 +41,7 @@ def test_it_sleeps_until_something_is_committed(store: Store, after: int | None)
 @pytest.mark.differs("no second opening")
 def test_by_another_store(place: Place, store: Store) -> None:
     with place.open() as other, Threads(lambda _: store.doorbell.wait(timeout=PATIENCE), 1) as waiting:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         assert other.log("s", "w").append(b"x").position == 1
         assert waiting.results() == [1]
 
@@ -72,13 +72,13 @@ def test_at_the_timeout_it_is_the_position_that_it_was(store: Store) -> None:
 
 def test_only_an_entry_that_was_committed_ends_it(store: Store) -> None:
     with Threads(lambda _: store.doorbell.wait(timeout=PATIENCE), 1) as waiting:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         store.generation("g").bump()
         store.doorbell.ring()
         with suppress(ZeroDivisionError), store.transaction():
             store.log("s", "w").append(b"undone")
             raise ZeroDivisionError
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         store.log("s", "w").append_many([b"1", b"2"])
         assert waiting.results() == [2]
 
@@ -98,7 +98,7 @@ def test_a_generation_that_rises(store: Store, rise: str) -> None:
     generation.bump()
     assert generation.wait(0) == 1
     with Threads(lambda _: generation.wait(2, PATIENCE), 1) as waiting:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         store.generation("other").set(9)
         store.log("s", "w").append(b"x")
         with store.transaction():
@@ -110,11 +110,11 @@ def test_a_generation_that_rises(store: Store, rise: str) -> None:
 def test_a_generation_whose_rise_is_undone(store: Store) -> None:
     generation = store.generation("g")
     with Threads(lambda _: generation.wait(timeout=PATIENCE), 1) as waiting:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         with suppress(ZeroDivisionError), store.transaction():
             generation.bump()
             raise ZeroDivisionError
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         generation.set(3)
         assert waiting.results() == [3]
 
@@ -135,7 +135,7 @@ def test_ctrl_c(store: Store, wait: str) -> None:
 def test_the_store_is_closed_meanwhile(store: Store, wait: str) -> None:
     call = WAITS[wait](store)
     with Threads(lambda _: call(), 4) as waiting:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         began = time.monotonic()
         store.close()
         assert {type(error) for error in waiting.outcomes()} == {StoreClosed}

@@ -15,7 +15,7 @@ import agent_store
 from agent_store import CommitEvent, Store, Subscription
 from agent_store.errors import StoreClosed, StoreReplaced
 from stores import Place
-from threads import A_MOMENT, PATIENCE, Threads, turn_taken
+from threads import ASLEEP, PATIENCE, Threads, turn_taken
 from told import Told, events
 
 pytestmark = pytest.mark.differs("nobody waits")
@@ -52,7 +52,7 @@ class Slow:
 
 def test_closed_while_it_sleeps(store: Store) -> None:
     subscription = store.doorbell.subscribe(told := Told())
-    time.sleep(A_MOMENT)
+    time.sleep(ASLEEP)
     began = time.monotonic()
     subscription.close()
     assert time.monotonic() - began < LATE
@@ -73,7 +73,7 @@ def test_closing_waits_for_the_callback_that_runs(store: Store) -> None:
         return slow.over.is_set()
 
     with Threads(close, 3) as closing:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         slow.go_on.set()
         assert closing.results() == [True] * 3
     assert slow.calls == 1
@@ -117,8 +117,8 @@ def test_closed_by_the_handler_of_a_signal(store: Store) -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: subscription.close())
     subscription = store.doorbell.subscribe(print)
     try:
-        signal.setitimer(signal.ITIMER_REAL, A_MOMENT)
-        time.sleep(2 * A_MOMENT)
+        signal.setitimer(signal.ITIMER_REAL, ASLEEP)
+        time.sleep(2 * ASLEEP)
     finally:
         signal.signal(signal.SIGALRM, before)
     ended(subscription)
@@ -130,7 +130,7 @@ def test_its_store_is_closed(store: Store, caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level("INFO"):
         store.log("s", "w").append(b"x")
         subscription = store.doorbell.subscribe(Told())
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         store.close()
         ended(subscription)
     assert isinstance(subscription.error, StoreClosed)
@@ -156,7 +156,7 @@ def test_another_file_is_put_in_its_place(path: Path, caplog: pytest.LogCaptureF
     with agent_store.open(path) as store:
         store.log("s", "w").append(b"x")
         subscription = store.doorbell.subscribe(told := Told())
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         path.with_name("other.db").replace(path)
         ended(subscription)
         assert isinstance(subscription.error, StoreReplaced)
@@ -175,7 +175,7 @@ def test_it_tries_again_what_cannot_be_read_now(place: Place, caplog: pytest.Log
         told.until(1)
         with turn_taken(store):
             store.doorbell.ring()
-            time.sleep(2 * A_MOMENT)
+            time.sleep(2 * ASLEEP)
         store.log("s", "w").append(b"x")
         assert told.until(2) == events(store)
         assert subscription.error is None

@@ -11,7 +11,7 @@ import pytest
 
 from agent_store import Entry, Store, Watch, follow
 from stores import Place
-from threads import A_MOMENT, PATIENCE, Threads, check, together
+from threads import ASLEEP, PATIENCE, Threads, check, together
 
 pytestmark = pytest.mark.differs("nobody waits")
 
@@ -51,9 +51,9 @@ def test_what_is_there_and_then_what_comes(store: Store) -> None:
 @pytest.mark.usefixtures("_small_pages")
 def test_one_that_sleeps_is_woken(store: Store) -> None:
     with store.watch(timeout=PATIENCE) as watch, Threads(lambda _: take(watch, 20), 1) as taking:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         came = fill(store)
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         store.append_many(("many", "ada", b"%d" % n) for n in range(20 - len(came)))
         (taken,) = taking.results()
     assert taken == check(store, 20)
@@ -66,7 +66,7 @@ def test_what_another_store_writes(place: Place, store: Store) -> None:
             came = [other.log("s", "w").append(b"of the other"), store.log("s", "w").append(b"of this one")]
             assert take(watch, 2) == came
         with Threads(lambda _: take(watch, 2), 1) as taking:
-            time.sleep(A_MOMENT)
+            time.sleep(ASLEEP)
             came = [other.log("s", "w").append(b"x"), other.log("t", "w").append(b"y")]
             assert taking.results() == [came]
 
@@ -194,12 +194,12 @@ def test_appending_inside_the_loop(store: Store) -> None:
 
 def test_the_seconds_are_those_without_an_entry(store: Store) -> None:
     """Of those that the names select: the others prolong nothing."""
-    watch, over = store.watch(stream="hall", timeout=0.8), Event()
+    watch, over = store.watch(stream="hall", timeout=0.4), Event()
 
     def write(_: int) -> float:
         last = began = time.monotonic()
         while not over.is_set():
-            if time.monotonic() < began + 1.2:
+            if time.monotonic() < began + 0.8:
                 last = time.monotonic()
                 store.log("hall", "ada").append(b"x")
             store.log("room", "ada").append(b"x")
@@ -211,7 +211,7 @@ def test_the_seconds_are_those_without_an_entry(store: Store) -> None:
         ended = time.monotonic()
         over.set()
         (last,) = writing.results()
-    assert last + 0.8 <= ended < last + 3
+    assert last + 0.4 <= ended < last + 3
     assert entries == list(store.entries(stream="hall"))
 
 
@@ -226,7 +226,7 @@ def test_what_ended_stays_ended(store: Store) -> None:
 
 def test_nothing_of_what_is_rolled_back_and_the_rest_whole(store: Store) -> None:
     with store.watch(timeout=PATIENCE) as watch, Threads(lambda _: take(watch, 5), 1) as taking:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         with suppress(ZeroDivisionError), store.transaction():
             fill(store)
             raise ZeroDivisionError
@@ -236,7 +236,7 @@ def test_nothing_of_what_is_rolled_back_and_the_rest_whole(store: Store) -> None
                 store.log("s", "w").append(b"undone")
                 raise ZeroDivisionError
             store.log("s", "w").append(b"2")
-            time.sleep(A_MOMENT)
+            time.sleep(ASLEEP)
             store.log("s", "w").append_many([b"3", b"4"])
         store.log("s", "w").append(b"5")
         (taken,) = taking.results()
@@ -272,7 +272,7 @@ def test_one_thread_hands_it_to_another(store: Store) -> None:
         assert take(watch, 2) == entries[:2]
         assert together(lambda _: take(watch, 2), 1) == [entries[2:4]]
         with Threads(lambda _: take(watch, 3), 1) as taking:
-            time.sleep(A_MOMENT)
+            time.sleep(ASLEEP)
             came = fill(store)
             assert taking.results() == [entries[4:] + came[:1]]
         assert take(watch, 1) == came[1:2]

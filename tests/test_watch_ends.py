@@ -17,7 +17,7 @@ from agent_store import Entry, Store, Watch, follow
 from agent_store.errors import BackendError, BusyError, StoreClosed, TransactionConflict
 from stores import Place
 from test_interrupt import Interrupt, interrupted
-from threads import A_MOMENT, PATIENCE, Threads, turn_taken
+from threads import ASLEEP, PATIENCE, Threads, turn_taken
 
 LATE = 2.0
 """Seconds by which something may happen too late, on a machine that does much else."""
@@ -28,7 +28,7 @@ waits = pytest.mark.differs("nobody waits")
 def asleep(watch: Watch) -> Iterator[Threads[list[Entry]]]:
     """In another thread, which gives what it took."""
     with Threads(lambda _: list(watch), 1) as taking:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         yield taking
 
 
@@ -89,12 +89,12 @@ def test_closed_by_the_handler_of_a_signal_while_it_sleeps(store: Store, times: 
         if len(told) == times:
             watch.close()
         else:
-            signal.setitimer(signal.ITIMER_REAL, A_MOMENT)
+            signal.setitimer(signal.ITIMER_REAL, ASLEEP)
 
     watch = store.watch()
     before = signal.signal(signal.SIGALRM, handle)
     try:
-        signal.setitimer(signal.ITIMER_REAL, A_MOMENT)
+        signal.setitimer(signal.ITIMER_REAL, ASLEEP)
         with soon():
             assert list(watch) == []
     finally:
@@ -115,7 +115,7 @@ def test_the_handler_of_a_signal_does_not_take_from_what_it_interrupts(store: St
     watch = store.watch()
     before = signal.signal(signal.SIGALRM, handle)
     try:
-        signal.setitimer(signal.ITIMER_REAL, A_MOMENT)
+        signal.setitimer(signal.ITIMER_REAL, ASLEEP)
         assert list(watch) == []
     finally:
         signal.signal(signal.SIGALRM, before)
@@ -129,7 +129,7 @@ def test_two_threads_do_not_sleep_at_one(store: Store) -> None:
         with pytest.raises(ValueError, match="its own"):
             next(watch)
         store.log("s", "w").append(b"x")
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         watch.close()
         assert [len(taken) for taken in taking.results()] == [1]
 
@@ -155,7 +155,7 @@ def test_it_is_closed_before_its_store(store: Store) -> None:
     """Whatever it meets of that: who closes it asked for no error."""
     watches = [store.watch() for _ in range(8)]
     with Threads(lambda number: list(watches[number]), 8) as taking:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         for watch in watches:
             watch.close()
         store.close()
@@ -165,7 +165,7 @@ def test_it_is_closed_before_its_store(store: Store) -> None:
 @waits
 def test_closing_waits_for_no_sleeper(store: Store) -> None:
     with Threads(lambda number: next(store.watch(stream=f"s{number}")), 8) as taking:
-        time.sleep(A_MOMENT)
+        time.sleep(ASLEEP)
         with soon():
             store.close()
         assert {type(error) for error in taking.outcomes()} == {StoreClosed}

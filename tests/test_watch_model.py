@@ -47,7 +47,7 @@ def at_most(part: int) -> hypothesis.settings:
 TestInMemory = InMemory.TestCase
 TestInMemory.settings = at_most(3)
 TestOnAFile = OnAFile.TestCase
-TestOnAFile.settings = at_most(3)
+TestOnAFile.settings = at_most(5)
 TestOnAServer = OnAServer.TestCase
 TestOnAServer.settings = at_most(20)
 pytest.mark.usefixtures("_a_server")(TestOnAServer)

@@ -18,6 +18,8 @@ PATIENCE = 60.0
 """Seconds that a test waits for threads to come to their end: far more than it takes."""
 A_MOMENT = 0.3
 """Seconds in which threads that have begun come to where they must wait."""
+ASLEEP = 0.1
+"""Seconds in which one who has nothing to read falls asleep; a test is less sharp where it takes longer, not wrong."""
 Result = TypeVar("Result")
 Call = Callable[[Store], object]
 Others = Callable[[Store], AbstractContextManager[None]]

@@ -69,8 +69,12 @@ class WatchingMachine(RuleBasedStateMachine):
     def open(self) -> None:
         self.stack = ExitStack()
         self.arrange(self.stack)
-        self.store = self.stack.enter_context(self.place.open())
-        self.other = self.store if self.place.kind == "memory" else self.stack.enter_context(self.place.open())
+        self.store = self.stack.enter_context(self.place.open(durability="normal"))
+        self.other = (
+            self.store
+            if self.place.kind == "memory"
+            else self.stack.enter_context(self.place.open(durability="normal"))
+        )
         self.model = Model()
         self.block: Block | None = None
         self.watches: list[Watching] = []

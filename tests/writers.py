@@ -38,7 +38,8 @@ class Note(NamedTuple):
 class Writer:
     """Its threads append to a log of their own and a common one by turns, and bump a counter now and then.
 
-    `target` is a path or a URL; with `lent` each thread has a connection of its own to it, and a store on that.
+    `target` is a path or a URL; with `lent` each thread has a connection of its own to it, and a store on that. `rest`:
+    seconds after each call.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Writer:
         each: int | None = None,
         durability: str = "normal",
         timeout: float = 5.0,
+        rest: float = 0.0,
     ) -> None:
         self.name, self.threads = name, threads
         self.killed = False
@@ -67,6 +69,7 @@ class Writer:
             "each": each,
             "durability": durability,
             "timeout": timeout,
+            "rest": rest,
         }
         command = [sys.executable, __file__, json.dumps(how)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -203,6 +206,7 @@ def main(
     each: int | None,
     durability: str,
     timeout: float,
+    rest: float,
 ) -> None:
     import agent_store
 
@@ -226,6 +230,8 @@ def main(
             worst[thread] = max(worst[thread], time.monotonic() - began)
             # In one system call: it is noted whole or not at all.
             os.write(file, b"%d %d %d %d\n" % (thread, n, seq, number))
+            if rest:
+                time.sleep(rest)
 
     def run(thread: int) -> None:
         try:

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use super::errors::{detached, reporting};
 use super::findings::Findings;
 use super::head::{Appended, Head};
-use super::pages::{Pages, entries};
+use super::pages::{Pages, Several, entries};
 use super::transaction::{Transaction, of};
 use super::waiter::Waiter;
 use super::{hash, values};
@@ -19,6 +19,7 @@ use crate::sqlite::{Expected, Reading, Select, Settings, Store};
 #[pyclass(frozen, module = "agent_store._core")]
 pub struct Sqlite {
     store: Store,
+    several: Several,
 }
 
 #[pymethods]
@@ -40,7 +41,7 @@ impl Sqlite {
         let (durability, timeout) = (values::durability(durability)?, values::timeout(timeout)?);
         let settings = Settings { path, durability, read_only };
         let store = reporting(py, progress, |check, report| Store::open(settings, timeout, check, report))?;
-        Ok(Self { store })
+        Ok(Self { store, several: Several::default() })
     }
 
     #[getter]
@@ -142,7 +143,7 @@ impl Sqlite {
         reverse: bool,
         known: Option<(i64, &[u8])>,
     ) -> PyResult<Pages> {
-        let (streams, known) = (values::streams(stream)?, values::place(known)?);
+        let (streams, known) = (self.several.streams(stream)?, values::place(known)?);
         let select = Select { streams, writer, exclude_writer, after, start, stop, reverse, known };
         Ok(Pages::of(Reading::new(select)))
     }

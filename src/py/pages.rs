@@ -1,9 +1,9 @@
 //! Reading entries page by page.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use super::entry::Entry;
 use crate::error::{Error, Result};
@@ -41,6 +41,40 @@ impl Pages {
         let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = reading.as_ref()?.newest()?;
         Some((newest.position, PyBytes::new(py, newest.content_hash.as_ref().map_or(&[], |hash| hash))))
+    }
+}
+
+type Named = (Py<PyTuple>, Arc<[String]>);
+
+/// The streams of the last reading of several: who follows a store names them by the same tuple each time.
+#[derive(Default)]
+pub struct Several(Mutex<Option<Named>>);
+
+impl Several {
+    /// One stream, or several, each of which is taken once.
+    pub fn streams(&self, given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Arc<[String]>>> {
+        let Some(given) = given else { return Ok(None) };
+        if let Ok(one) = given.cast::<PyString>() {
+            return Ok(Some([one.to_str()?.to_owned()].into()));
+        }
+        if let Some((tuple, streams)) = &*self.lock()
+            && tuple.is(given)
+        {
+            return Ok(Some(Arc::clone(streams)));
+        }
+        let mut streams: Vec<String> = given.extract()?;
+        streams.sort_unstable();
+        streams.dedup();
+        let streams: Arc<[String]> = streams.into();
+        if let Ok(tuple) = given.cast_exact::<PyTuple>() {
+            let last = self.lock().replace((tuple.clone().unbind(), Arc::clone(&streams)));
+            drop(last); // Not while it is locked: what is in it may be anything of Python's.
+        }
+        Ok(Some(streams))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Named>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

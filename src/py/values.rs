@@ -32,18 +32,6 @@ fn value(given: &Bound<'_, PyAny>) -> PyResult<Value> {
     })
 }
 
-/// One stream, or several, each of which is taken once.
-pub fn streams(given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> {
-    let Some(given) = given else { return Ok(None) };
-    if let Ok(one) = given.cast::<PyString>() {
-        return Ok(Some(vec![one.to_str()?.to_owned()]));
-    }
-    let mut several: Vec<String> = given.extract()?;
-    several.sort_unstable();
-    several.dedup();
-    Ok(Some(several))
-}
-
 /// Position and hash of an entry; `(0, b"")` is none, and `b""` a hash that is not 32 bytes where it is stored.
 pub fn place(given: Option<(i64, &[u8])>) -> PyResult<Option<Place>> {
     match given {

@@ -21,7 +21,6 @@ mod layout;
 mod lease;
 mod line;
 mod merge;
-mod near;
 mod op;
 mod open;
 mod own_sql;
@@ -34,9 +33,12 @@ mod scan;
 mod select;
 mod share;
 mod sidecar;
+mod span;
 mod sql;
 mod statement;
 mod taker;
+mod thaw;
+mod trail;
 mod transaction;
 mod turn;
 mod unfinished;
@@ -69,6 +71,7 @@ use identity::Identity;
 use layout::Layout;
 use op::{Op, Outcome};
 use pool::Pool;
+use trail::Trails;
 use via::Via;
 use wait::Patience;
 
@@ -79,6 +82,7 @@ use crate::os::{fork, locks};
 pub struct Store {
     pool: Arc<Pool>,
     timeout: Duration,
+    trails: Trails,
 }
 
 impl Store {
@@ -99,7 +103,7 @@ impl Store {
             Some(path) => Identity::of(&conn.sqlite, path)?,
             None => Identity::default(),
         };
-        Ok(Self { pool: Pool::new(settings, conn, role, identity), timeout })
+        Ok(Self { pool: Pool::new(settings, conn, role, identity), timeout, trails: Trails::default() })
     }
 
     pub fn close(&self, check: Check<'_>) -> Result<()> {
@@ -181,19 +185,6 @@ impl Store {
 
     pub fn append_rows(&self, rows: &[(&str, &str, &[u8])], tx: Option<&Transaction>, check: Check<'_>) -> Result<i64> {
         self.write(tx, check, |conn| append::append_rows(conn, rows))
-    }
-
-    pub fn read(
-        &self,
-        reading: &mut Reading,
-        limit: usize,
-        tx: Option<&Transaction>,
-        check: Check<'_>,
-    ) -> Result<Page> {
-        reading.enter(tx)?;
-        let (via, is_begun) = (self.via(tx, check), reading.is_begun());
-        let next = |conn: &Conn| reading.next(&conn.sqlite, limit, self.pool.settings.path.as_deref());
-        if is_begun { via.read(next) } else { via.snapshot(next) }
     }
 
     pub fn heads(&self, stream: Option<&str>, tx: Option<&Transaction>, check: Check<'_>) -> Result<Vec<Head>> {

@@ -5,20 +5,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hashlink::LruCache;
 use rusqlite::Connection;
 
+use super::Store;
+use super::conn::Conn;
 use super::merge::Merge;
-use super::near::Near;
 use super::rows::{self, Name, Page, Row};
 use super::select::{Place, Select};
+use super::span::Span;
 use super::sql;
+use super::trail::Trails;
 use super::transaction::{Fate, Transaction};
+use super::wait::Check;
 use crate::chain::Hash;
 use crate::error::{Error, Result};
-
-/// Logs whose name and last hash a reading of the whole store remembers.
-const LOGS: usize = 16_384;
 
 /// A reading under way.
 pub struct Reading {
@@ -32,8 +32,7 @@ pub struct Reading {
 enum Source {
     Log(Log),
     Merge(Merge),
-    Near(Near),
-    Store(Box<Store>),
+    Span(Span),
     Nothing,
 }
 
@@ -75,17 +74,45 @@ impl Reading {
     }
 
     /// At most `limit` entries more; none when the reading is over. The first ones are all read of one state of the
-    /// database, which the caller provides for. `path` is of the store.
-    pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>) -> Result<Page> {
+    /// database, which the caller provides for. `path` is of the store, `trails` of what others have read of it.
+    pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
         if let Some(source) = &mut self.source {
-            return source.page(conn, limit, &self.select);
+            let page = source.page(conn, limit, &self.select)?;
+            // After it: where that is as it was, so was what was read.
+            if let Some(newest) = self.newest {
+                newest.check(conn, path)?;
+            }
+            return Ok(page);
         }
         let newest = self.select.newest(conn, path)?;
-        let mut source = begin(conn, &self.select, newest.position)?;
+        let mut source = begin(conn, &self.select, newest.position, trails)?;
         let page = source.page(conn, limit, &self.select)?;
+        if let Source::Span(span) = &mut source
+            && Span::is_near(&self.select, newest.position)
+            && let Some(lasts) = span.end()
+        {
+            trails.keep(newest, lasts);
+        }
         self.newest = Some(newest);
         self.source = Some(source);
         Ok(page)
+    }
+}
+
+impl Store {
+    /// The next page of a reading.
+    pub fn read(
+        &self,
+        reading: &mut Reading,
+        limit: usize,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+    ) -> Result<Page> {
+        reading.enter(tx)?;
+        let (via, is_begun) = (self.via(tx, check), reading.is_begun());
+        let path = self.pool.settings.path.as_deref();
+        let next = |conn: &Conn| reading.next(&conn.sqlite, limit, path, &self.trails);
+        if is_begun { via.read(next) } else { via.snapshot(next) }
     }
 }
 
@@ -96,23 +123,20 @@ impl Source {
             Self::Log(log) if select.reverse => log.backward(conn, &mut page, limit)?,
             Self::Log(log) => log.forward(conn, &mut page, limit)?,
             Self::Merge(merge) => merge.page(conn, &mut page, limit)?,
-            Self::Near(near) => near.page(conn, &mut page, limit, select)?,
-            Self::Store(store) => store.page(conn, &mut page, limit, select.reverse)?,
+            Self::Span(span) => span.page(conn, &mut page, limit, select)?,
             Self::Nothing => {}
         }
         Ok(page)
     }
 }
 
-fn begin(conn: &Connection, select: &Select, upto: i64) -> Result<Source> {
-    if select.is_everything() {
-        return Ok(Source::Store(Box::new(Store { low: select.after, high: upto, chains: LruCache::new(LOGS) })));
-    }
+fn begin(conn: &Connection, select: &Select, upto: i64, trails: &Trails) -> Result<Source> {
     if upto <= select.after {
         return Ok(Source::Nothing);
     }
-    if !select.is_one_log() && Near::is_for(select, upto) {
-        return Ok(Source::Near(Near::new(select, upto)));
+    if Span::is_near(select, upto) || select.is_everything() {
+        let told = select.known.and_then(|known| trails.take(known));
+        return Ok(Source::Span(Span::new(select, upto, told.unwrap_or_default())));
     }
     let mut logs = select.logs(conn)?;
     if logs.len() != 1 {
@@ -203,74 +227,5 @@ impl Log {
         };
         let payload = page.keep(payload);
         Ok(Row { position: row.get(0)?, name: 0, seq, prev_hash: None, content_hash, payload })
-    }
-}
-
-/// The whole store, of which positions above `low` up to `high` are still to come.
-struct Store {
-    low: i64,
-    high: i64,
-    chains: LruCache<i64, Chain>,
-}
-
-struct Chain {
-    name: Name,
-    /// Seq and hash of the entry read last.
-    last: Option<(i64, Hash)>,
-}
-
-impl Store {
-    fn page(&mut self, conn: &Connection, page: &mut Page, limit: usize, reverse: bool) -> Result<()> {
-        if self.low >= self.high {
-            return Ok(());
-        }
-        let mut names = std::collections::HashMap::new();
-        let mut statement = conn.prepare_cached(if reverse { sql::STORE_REVERSE } else { sql::STORE_FORWARD })?;
-        let mut found = statement.query([self.low, self.high])?;
-        while !page.is_full(limit) {
-            let Some(row) = found.next()? else {
-                self.low = self.high;
-                return Ok(());
-            };
-            let position: i64 = row.get(0)?;
-            let log: i64 = row.get(4)?;
-            if !self.chains.contains_key(&log) {
-                let name = rows::log_name(conn, log)?.ok_or_else(|| {
-                    Error::malformed(format!(
-                        "the entry at position {position} is of log {log}, which is not there; verify the store"
-                    ))
-                })?;
-                self.chains.insert(log, Chain { name, last: None });
-            }
-            let Some(chain) = self.chains.get_mut(&log) else {
-                continue;
-            };
-            let name = &chain.name;
-            let (Ok(seq), Some(content_hash), Some(payload)) = (row.get(1), rows::hash(row, 2), rows::blob(row, 3))
-            else {
-                return Err(rows::malformed(
-                    name,
-                    row.get(1).ok(),
-                    "content_hash is not a blob of 32 bytes, or payload is no blob",
-                ));
-            };
-            let prev_hash = match chain.last {
-                Some((last, hash)) if last.checked_add(1) == Some(seq) => Some(hash),
-                _ => rows::prev_hash(conn, log, name, seq)?,
-            };
-            chain.last = Some((seq, content_hash));
-            let index = *names.entry(log).or_insert_with(|| {
-                page.names.push(name.clone());
-                page.names.len() - 1
-            });
-            let payload = page.keep(payload);
-            page.rows.push(Row { position, name: index, seq, prev_hash, content_hash, payload });
-            if reverse {
-                self.high = position - 1;
-            } else {
-                self.low = position;
-            }
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What a reading selects, and what it is to find where it begins.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default)]
 pub struct Select {
     /// `None`: all; each once, in order of their bytes.
-    pub streams: Option<Vec<String>>,
+    pub streams: Option<Arc<[String]>>,
     pub writer: Option<String>,
     pub exclude_writer: Option<String>,
     pub after: i64,
@@ -64,7 +65,7 @@ impl Select {
             return rows::logs(conn, None, writer, excluded);
         };
         let mut logs = Vec::new();
-        for stream in streams {
+        for stream in streams.iter() {
             logs.append(&mut rows::logs(conn, Some(stream), writer, excluded)?);
         }
         Ok(logs)
@@ -72,23 +73,34 @@ impl Select {
 
     /// The newest entry of the store. `Error::Replaced` where what was seen there is there no more.
     pub fn newest(&self, conn: &Connection, path: Option<&Path>) -> Result<Place> {
-        let newest = conn
-            .prepare_cached(sql::NEWEST)?
-            .query_row((), |row| Ok(Place { position: row.get(0)?, content_hash: rows::hash(row, 1) }))
-            .optional()?
-            .unwrap_or(Place { position: 0, content_hash: None });
-        if let Some(known) = self.known
-            && known != newest
-        {
-            let found = conn
-                .prepare_cached(sql::HASH_AT)?
-                .query_row([known.position], |row| Ok(Place { content_hash: rows::hash(row, 0), ..known }))
-                .optional()?;
-            if found != Some(known) {
-                return Err(replaced(known, found, newest, path));
-            }
+        let newest = Place::newest(conn)?;
+        match self.known {
+            Some(known) if known != newest => known.check(conn, path)?,
+            _ => {}
         }
         Ok(newest)
+    }
+}
+
+impl Place {
+    fn newest(conn: &Connection) -> Result<Self> {
+        let found = conn
+            .prepare_cached(sql::NEWEST)?
+            .query_row((), |row| Ok(Self { position: row.get(0)?, content_hash: rows::hash(row, 1) }))
+            .optional()?;
+        Ok(found.unwrap_or(Self { position: 0, content_hash: None }))
+    }
+
+    /// `Error::Replaced` where this entry is there no more.
+    pub fn check(self, conn: &Connection, path: Option<&Path>) -> Result<()> {
+        let found = conn
+            .prepare_cached(sql::HASH_AT)?
+            .query_row([self.position], |row| Ok(Self { content_hash: rows::hash(row, 0), ..self }))
+            .optional()?;
+        if found == Some(self) || self.position == 0 {
+            return Ok(());
+        }
+        Err(replaced(self, found, Self::newest(conn)?, path))
     }
 }
 

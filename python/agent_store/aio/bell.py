@@ -3,19 +3,20 @@
 import asyncio
 import contextlib
 import os
+import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from agent_store.aio.progress import NAP
-from agent_store.aio.settling import apart, ended, is_over, let_go
+from agent_store.aio.settling import ended, let_go
 from agent_store.errors import BackendError, StoreError
 
 if TYPE_CHECKING:
     from agent_store.aio.calls import Calls
     from agent_store.backends.backend import Waiter
+    from agent_store.follow import Follower
 
 Result = TypeVar("Result")
 LINGER = 1.0
@@ -38,6 +39,7 @@ class Bell:
         self._waiter: Waiter | None = None
         self._fd = -1
         self._reading = False
+        self._end_listening: Callable[[], object] | None = None
         self._entered = 0
         self._rest: asyncio.TimerHandle | None = None
         self._sleepers: dict[asyncio.Future[None], int] = {}
@@ -60,8 +62,11 @@ class Bell:
     def leave(self) -> None:
         """Once for each `enter`."""
         self._entered -= 1
-        if self._entered == 0 and self._waiter is not None:
-            # Not at once: who waits again and again leaves each time.
+        if self._entered > 0 or self._waiter is None:
+            return
+        if self.loop.is_closed():
+            self.shut()
+        else:  # Not at once: who waits again and again leaves each time.
             self._rest = self.loop.call_later(LINGER, self.shut)
 
     def _make(self) -> "tuple[Waiter, int] | None":
@@ -85,9 +90,13 @@ class Bell:
     def shut(self) -> None:
         """Listen no more, and wake all: to be told that the store is closed, where it is."""
         waiter, self._waiter = self._waiter, None
+        self._newest = None
         if waiter is not None:
             self._stop_reading()
             waiter.stop()
+            if self._end_listening is not None:
+                self._end_listening()
+                self._end_listening = None
         self._wake()
 
     def look(self) -> int:
@@ -120,10 +129,13 @@ class Bell:
                 self.loop.add_reader(self._fd, self._rung)
                 return
             self._fd = -1
-        apart(partial(self._listen, self._waiter))
+        # As a daemon it keeps no program from its end. It is ended before Python would stop it amid what is not Python.
+        thread = threading.Thread(target=self._listen, args=[self._waiter], name="agent-store bell", daemon=True)
+        thread.start()
+        self._end_listening = weakref.finalize(self, _end, self._waiter, thread)
 
     def _stop_reading(self) -> None:
-        if self._reading and self._fd >= 0:
+        if self._reading and self._fd >= 0 and not self.loop.is_closed():
             self.loop.remove_reader(self._fd)
         self._reading = False
 
@@ -145,14 +157,13 @@ class Bell:
 
     def _listen(self, waiter: "Waiter") -> None:
         """In a thread, for all of the loop's tasks."""
-        seen = -1
         with contextlib.suppress(RuntimeError):  # The loop is closed.
             try:
-                while not is_over(self.loop) and self._waiter is waiter:
-                    seen, before = waiter.look(), seen
-                    if seen != before:
-                        self.loop.call_soon_threadsafe(self._wake)
-                    waiter.wait(seen, NAP)
+                seen = waiter.look()
+                self.loop.call_soon_threadsafe(self._wake)
+                while waiter.wait(seen, None):
+                    seen = waiter.look()  # Before they are woken: what is rung after it ends the next wait.
+                    self.loop.call_soon_threadsafe(self._wake)
             except StoreError:
                 self.loop.call_soon_threadsafe(self._wake)
 
@@ -176,9 +187,11 @@ class Bell:
         """The newest position, as it was after `look` gave `seen`: one look for all tasks."""
         if self._newest is None or self._newest[0] != seen:
             self._newest = seen, self._look()
-        call = self._newest[1]
+        _, call = looked = self._newest
         if not call.done():
             await ended(call)  # Whoever is cancelled leaves it to the others.
+        if call.exception() is not None and self._newest is looked:
+            self._newest = None  # The next one asks anew.
         return call.result()
 
     def _look(self) -> "Future[int]":
@@ -189,8 +202,13 @@ class Bell:
         here.set_result(self._read_here(position))
         return here
 
-    async def read(self, call: Callable[[], Result], entries: int) -> Result:
-        """What a call returns that has so many positions to look through."""
-        if entries <= NEAR and self._may_read_here():
-            return self._read_here(call)
-        return await self._calls.read(call)
+    async def step(self, seen: int, follower: "Follower") -> bool:
+        """`Follower.step`, after `look` gave `seen`."""
+        if self._may_read_here() and await self.newest(seen) - follower.position <= NEAR:
+            return self._read_here(follower.step)
+        return await self._calls.read(follower.step)
+
+
+def _end(waiter: "Waiter", thread: threading.Thread) -> None:
+    waiter.stop()
+    thread.join()

@@ -10,8 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from agent_store.aio.progress import NAP
-from agent_store.aio.settling import is_over, settle, wake
+from agent_store.aio.settling import settle, wait_on, wake
 from agent_store.bulk import ROWS, SIZE
 from agent_store.transaction import Scope
 
@@ -141,15 +140,19 @@ class _Drawing:
                 raise error
 
     def _next(self) -> _Chunk:
-        with contextlib.suppress(Empty):
-            return self._chunks.get_nowait()
-        self._wanted = True
-        wake(self._loop, self._waiting)
-        while True:
+        chunks: list[_Chunk] = []
+
+        def got(timeout: float) -> bool:
             with contextlib.suppress(Empty):
-                return self._chunks.get(timeout=NAP)
-            if is_over(self._loop):
+                chunks.append(self._chunks.get(timeout=timeout))
+            return bool(chunks)
+
+        if not got(0):
+            self._wanted = True
+            wake(self._loop, self._waiting)
+            if not wait_on(self._loop, got):
                 raise asyncio.CancelledError
+        return chunks[0]
 
 
 def _size(item: Any) -> int:

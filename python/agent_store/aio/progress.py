@@ -4,10 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from agent_store.aio.settling import is_over
-
-NAP = 0.1
-"""Seconds after which a thread that waits for a loop looks whether there still is one."""
+from agent_store.aio.settling import wait_on
 
 
 class Relay:
@@ -24,8 +21,7 @@ class Relay:
         if self._progress is not None and not self._loop.is_closed():
             self._told.clear()
             self._loop.call_soon_threadsafe(self._tell, done, total)
-            while not (self._error or self._told.wait(NAP) or is_over(self._loop)):
-                pass
+            wait_on(self._loop, self._told.wait)
         if self._error is not None:
             raise self._error
 

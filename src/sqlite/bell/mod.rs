@@ -98,27 +98,35 @@ impl Bell {
         if !options::RINGS.is_on() {
             return;
         }
-        if let Some(sidecar) = &self.sidecar {
-            self.find(sidecar);
-            if !sidecar.is_awaited() {
-                return;
-            }
+        let Some(sidecar) = &self.sidecar else { return self.tell() };
+        // Before all else: who waits is not to wait for what costs more.
+        let rung = sidecar.is_awaited();
+        if rung {
+            self.add();
         }
-        self.ring();
-    }
-
-    /// The sidecar, and who waits at it, if it is time to look again.
-    fn find(&self, sidecar: &Sidecar) {
-        if sidecar.is_due() {
-            self.renew(false);
-            sidecar.look_for_others();
+        if self.look_for_others() || (!rung && sidecar.is_awaited()) {
+            self.add();
         }
     }
 
-    /// Whoever waits.
+    /// If it is time, look for the sidecar and for who waits in other processes. True where it is another sidecar.
+    fn look_for_others(&self) -> bool {
+        let Some(sidecar) = self.sidecar.as_ref().filter(|sidecar| sidecar.is_due()) else { return false };
+        let changed = self.renew(false);
+        sidecar.look_for_others();
+        changed
+    }
+
+    /// Wake whoever waits, although it is believed that nobody does.
     pub fn ring(&self) {
+        self.add();
+        if self.look_for_others() {
+            self.add();
+        }
+    }
+
+    fn add(&self) {
         if let Some(sidecar) = &self.sidecar {
-            self.find(sidecar);
             // Where it was cut off, once more on what is there now.
             let rung = sidecar.ring().or_else(|_| {
                 self.renew(false);
@@ -139,14 +147,15 @@ impl Bell {
 
     /// Wake those of this process, to whom it is none: they look whether they are to go on.
     pub fn wake(&self) {
+        // Who falls asleep counts itself first, and looks then.
+        if self.sleepers.load(SeqCst) == 0 {
+            return;
+        }
         if let Some(word) = self.sidecar.as_ref().and_then(|sidecar| sidecar.word()) {
             word.wake();
         }
-        // Who falls asleep counts itself first and looks then.
-        if self.sleepers.load(SeqCst) > 0 {
-            drop(lock(&self.room));
-            self.woken.notify_all();
-        }
+        drop(lock(&self.room));
+        self.woken.notify_all();
     }
 
     /// Another number after each ring.
@@ -198,25 +207,32 @@ impl Bell {
         }
     }
 
+    /// Another number after another state of the database was put in the place of the one before.
+    fn history(&self) -> u32 {
+        self.backstop.history()
+    }
+
     /// Sleep for `longest`, if there was no ring since `seen`. True where a signal ended it.
     fn sleep(&self, seen: u64, longest: Duration) -> bool {
-        if let Some(word) = self.sidecar.as_ref().and_then(|sidecar| sidecar.word()) {
+        let word = self.sidecar.as_ref().and_then(|sidecar| sidecar.word());
+        self.sleepers.fetch_add(1, SeqCst);
+        let slept = match word {
+            _ if u64::from(self.count.load(SeqCst)) != seen >> 32 => Ok(false),
             #[allow(clippy::cast_possible_truncation)] // the lower half of it is the word
-            let slept = fork::outside(|| word.sleep(seen as u32, longest));
-            return slept.unwrap_or_else(|_| {
-                self.renew(false);
-                false
-            });
-        }
-        fork::outside(|| {
-            self.sleepers.fetch_add(1, SeqCst);
-            let room = lock(&self.room);
-            if u64::from(self.count.load(SeqCst)) << 32 == seen {
-                drop(self.woken.wait_timeout(room, longest).unwrap_or_else(PoisonError::into_inner));
-            }
-            self.sleepers.fetch_sub(1, SeqCst);
-        });
-        false
+            Some(word) => fork::outside(|| word.sleep(seen as u32, longest)),
+            None => fork::outside(|| {
+                let room = lock(&self.room);
+                if u64::from(self.count.load(SeqCst)) == seen >> 32 {
+                    drop(self.woken.wait_timeout(room, longest).unwrap_or_else(PoisonError::into_inner));
+                }
+                Ok(false)
+            }),
+        };
+        self.sleepers.fetch_sub(1, SeqCst);
+        slept.unwrap_or_else(|_| {
+            self.renew(false);
+            false
+        })
     }
 
     /// Somebody is going to wait in this store.
@@ -225,7 +241,11 @@ impl Bell {
             sidecar.enter();
         }
         self.renew(!pool.settings.read_only);
-        self.backstop.join(pool)
+        let changed = self.backstop.join(pool).inspect_err(|_| self.leave())?;
+        if changed {
+            self.tell();
+        }
+        Ok(())
     }
 
     /// Somebody waits no more.

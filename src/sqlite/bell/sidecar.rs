@@ -63,7 +63,7 @@ impl Sidecar {
             path: beside(database, "-bell"),
             held: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            awaited: AtomicBool::new(true),
+            awaited: AtomicBool::new(false),
             born: Instant::now(),
             look_at: AtomicU64::new(0),
             young_until: AtomicU64::new(0),

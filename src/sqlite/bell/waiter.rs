@@ -20,6 +20,8 @@ pub struct Waiter(Arc<Inner>);
 pub struct Inner {
     pub pool: Arc<Pool>,
     timeout: Duration,
+    /// Of the database, when it began.
+    history: u32,
     stopped: AtomicBool,
     /// Calls that wait in it.
     waiting: AtomicUsize,
@@ -30,22 +32,20 @@ impl Store {
     /// What is committed after this returns ends its waiting.
     pub fn waiter(&self) -> Result<Waiter> {
         self.pool.check_open()?;
-        let waiter = Waiter(Arc::new(Inner {
+        self.pool.bell.enter(&self.pool)?;
+        Ok(Waiter(Arc::new(Inner {
             pool: Arc::clone(&self.pool),
             timeout: self.timeout,
+            history: self.pool.bell.history(),
             stopped: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             event: Mutex::default(),
-        }));
-        if let Err(error) = self.pool.bell.enter(&self.pool) {
-            waiter.stop();
-            return Err(error);
-        }
-        Ok(waiter)
+        })))
     }
 
     pub fn ring(&self) -> Result<()> {
         self.pool.check_open()?;
+        self.pool.bell.look_for_others();
         self.pool.bell.ring();
         Ok(())
     }
@@ -147,9 +147,19 @@ impl Inner {
     /// Whether the store is open, and its file where it was.
     fn check(&self, check: Check<'_>) -> Result<()> {
         self.pool.check_open()?;
+        self.pool.thaw();
         let patience = Patience::new(self.timeout, check);
         // A store that is closed leaves no WAL either: then it is that.
-        self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))
+        self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))?;
+        if self.history == self.pool.bell.history() { Ok(()) } else { Err(self.replaced()) }
+    }
+
+    fn replaced(&self) -> Error {
+        let path = self.pool.settings.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+        Error::Replaced(format!(
+            "{path} holds another history than it did: the entry that was newest is there no more. Another state was put \
+             in its place (a backup restored?). Begin anew, at a position of what is there now"
+        ))
     }
 
     pub fn is_stopped(&self) -> bool {
