@@ -32,8 +32,9 @@ class Between:
         self._store = store
         store._binding.backend = self
 
-    def arm(self, counter: str | None = None) -> None:
+    def arm(self, counter: str | None = None, after: tuple[str, ...] = ("read", "position")) -> None:
         if counter is None:
+            self._after = after
             self._commit = lambda: self._store.log("s", "w").append(b"between")
         else:
             self._after = ("advance",)
@@ -95,9 +96,12 @@ def test_on_an_event_loop(way: str) -> None:
     async def main() -> int:
         async with agent_store.open_async(":memory:") as store:
             between = Between(store._store)
-            async with store.watch(after=0, timeout=SOON) as watch:
+            if way == "wait":
                 between.arm()
-                return (await anext(watch)).position if way == "watch" else await store.doorbell.wait(0, SOON)
+                return await store.doorbell.wait(0, SOON)
+            async with store.watch(after=0, timeout=SOON) as watch:
+                between.arm(after=("read",))
+                return (await anext(watch)).position
 
     assert asyncio.run(main()) == 1
 
