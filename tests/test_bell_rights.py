@@ -27,12 +27,15 @@ def folder() -> Iterator[Path]:
 WITHOUT_RIGHTS = """
 import os, sys, time
 import agent_store
-store = agent_store.open(sys.argv[1], read_only=sys.argv[2] == "read_only")
-waiter = None
+how = sys.argv[2]
+if how != "late":
+    store = agent_store.open(sys.argv[1], read_only=how == "read_only")
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
+if how == "late":
+    store = agent_store.open(sys.argv[1], read_only=True)
 waiter = store._binding.backend.waiter()
 position = store.position()
 print("ready", flush=True)
@@ -86,3 +89,23 @@ def test_where_no_file_can_be_made(folder: Path) -> None:
         store.log("s", "w").append(b"x")
         assert other.stdout.readline().split()[1] == "poll"
         folder.chmod(0o755)
+
+
+def test_a_writer_who_comes_later(folder: Path) -> None:
+    """At rest, a file where nobody may make anything is read as one that nobody writes to. Then somebody does."""
+    path = folder / "app.db"
+    with agent_store.open(path) as store:
+        store.log("s", "w").append(b"x")
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+    with script(WITHOUT_RIGHTS, path, "late") as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        folder.chmod(0o755)
+        with agent_store.open(path) as store:
+            for _ in range(3):
+                other.stdin.write("\n")
+                other.stdin.flush()
+                store.log("s", "w").append(b"y")
+                assert other.stdout.readline().split()[1] == "poll"

@@ -155,7 +155,7 @@ def test_what_nobody_rings_for_is_noticed(path: Path) -> None:
 
 @pytest.mark.parametrize("pause", [0.0, 0.0005, 0.003])
 def test_no_wake_is_lost(path: Path, pause: float) -> None:
-    """The order of the contract: look, read, and only then sleep. One that was lost comes as late as the database tells."""
+    """The order of the contract: look, read, and only then sleep. One that was lost comes late."""
     took = []
     with agent_store.open(path) as store, another(path) as other:
         waiter = waiter_of(store)

@@ -114,6 +114,31 @@ def test_what_changes_nothing_does_not_ring(schema: Schema, store: Store, other:
         assert waiter.wait(seen, DEADLINE)
 
 
+@pytest.mark.usefixtures("_only_rings")
+def test_a_ring_goes_along_with_an_entry(
+    schema: Schema, store: Store, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whom it is known that he is heard; and where there is no entry it does not ring."""
+    log = other.log("s", "w")
+    log.append(b"x")
+    _, lent = schema.lent()
+    with waiting(store, schema) as waiter:
+        first = log.append(b"now it is known")
+        seen = settled(waiter)
+        monkeypatch.setattr(listener.Listener, "notify", lambda _: None)
+        entry = first
+        for _ in range(3):
+            entry = log.append(b"x")
+            assert waiter.wait(seen, DEADLINE)
+            seen = settled(waiter)
+        assert entry.position == first.position + 3
+        lent.log("s", "w").append(b"which rings for nobody, and moves the head")
+        with pytest.raises(HeadMoved):
+            log.append(b"lost", expected=entry)
+        assert not waiter.wait(seen, 0.5)
+        assert other.verify().holds
+
+
 def test_who_writes_for_nobody_sends_nothing(schema: Schema, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "LINGER", 0.2)
     monkeypatch.setattr(listener, "LINGER", 0.2)

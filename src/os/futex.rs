@@ -8,9 +8,8 @@
 
 pub use system::Word;
 
-/// Bytes of the file, and where in it the number is.
+/// Bytes of the file.
 pub const LENGTH: usize = 4_096;
-const AT: usize = 8;
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod system {
@@ -24,8 +23,10 @@ mod system {
 
     use super::super::locks::ParentsAlone;
     use super::super::sys;
-    use super::{AT, LENGTH};
+    use super::LENGTH;
 
+    /// Where in the file the number is.
+    const AT: usize = 8;
     /// `*word += 1`. (And where the number was 0 wake nobody else, which is what the rest of it says.)
     const ADD_ONE: c_int = (libc::FUTEX_OP_ADD << 28) | (1 << 12);
 

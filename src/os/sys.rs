@@ -125,4 +125,5 @@ mod description {
     }
 }
 
+#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), allow(unused_imports))]
 pub use description::{is_locked, lock, share, unlock};

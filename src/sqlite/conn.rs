@@ -1,11 +1,14 @@
 //! A connection, with what is remembered of the database on it.
 
+use std::sync::atomic::Ordering;
+
 use rusqlite::Connection;
 
 use super::block::Block;
 use super::heads::Heads;
 use super::index::Indexed;
 use super::layout::Layout;
+use super::pool::Pool;
 use super::queue::Queue;
 use super::taker::Taker;
 use super::wal::Wal;
@@ -20,11 +23,17 @@ pub struct Conn {
     pub layout: Layout,
     pub wal: Wal,
     pub queue: Queue,
+    /// It takes the file for one that nobody writes to.
+    pub frozen: bool,
     /// Rows that were changed on it before the transaction.
     pub changes: u64,
 }
 
 impl Conn {
+    pub fn is_stale(&self, pool: &Pool) -> bool {
+        self.frozen && !pool.frozen.load(Ordering::Acquire)
+    }
+
     /// Whether the transaction that was committed changed something; what was undone within it counts in memory only,
     /// where no log tells.
     pub fn has_changed(&self, in_memory: bool) -> bool {
@@ -39,6 +48,7 @@ impl Conn {
             layout,
             wal: Wal::default(),
             queue: Queue::default(),
+            frozen: false,
             changes: 0,
             sqlite,
         })

@@ -37,6 +37,7 @@ mod span;
 mod sql;
 mod statement;
 mod taker;
+mod thaw;
 mod trail;
 mod transaction;
 mod turn;

@@ -31,7 +31,7 @@ pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Res
                 )));
             }
         }
-        Ok((Conn::new(sqlite, layout)?, role))
+        Ok((Conn { frozen: role == Role::Immutable, ..Conn::new(sqlite, layout)? }, role))
     };
     match patience.repeat(|| look(Role::ReadOnly)) {
         Err(Error::CannotOpen(_) | Error::ReadOnly(_)) if !has_wal(path) => look(Role::Immutable),
@@ -39,7 +39,7 @@ pub fn to_read(path: &Path, settings: &Settings, patience: &Patience<'_>) -> Res
     }
 }
 
-fn has_wal(path: &Path) -> bool {
+pub fn has_wal(path: &Path) -> bool {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
@@ -60,7 +60,7 @@ pub fn another(
         if layout == Layout::Crate {
             snapshot(&sqlite, || crate_layout::install(&sqlite, patience))?;
         }
-        Conn::new(sqlite, layout)
+        Ok(Conn { frozen: role == Role::Immutable, ..Conn::new(sqlite, layout)? })
     })
 }
 

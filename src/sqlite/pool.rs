@@ -30,6 +30,8 @@ pub struct Pool {
     pub waited_in: AtomicBool,
     pid: u32,
     reader_role: Role,
+    /// Readers take the file for one that nobody writes to.
+    pub frozen: AtomicBool,
     slots: Mutex<Slots>,
     /// Told of the loans that end in a store that is closed.
     pub freed: Condvar,
@@ -72,6 +74,7 @@ impl Pool {
             identity,
             pid: std::process::id(),
             reader_role,
+            frozen: AtomicBool::new(role == Role::Immutable),
             slots: Mutex::new(slots),
             freed: Condvar::new(),
             failed: AtomicBool::new(false),
@@ -193,8 +196,11 @@ impl Pool {
         // From here on the loan is counted: the lease gives it back, with a connection or without.
         let mut lease = Lease::new(self, idle, false);
         if lease.is_empty() {
-            let durability = self.settings.durability;
-            lease.fill(open::another(path, self.reader_role, durability, &self.identity, patience)?);
+            let role = match self.reader_role {
+                Role::Immutable if !self.frozen.load(Ordering::Acquire) => Role::ReadOnly,
+                role => role,
+            };
+            lease.fill(open::another(path, role, self.settings.durability, &self.identity, patience)?);
         }
         Ok(lease)
     }
@@ -223,7 +229,7 @@ impl Pool {
                 }
                 slots.writer = Some(conn);
             }
-            Some(conn) if slots.readers.len() < IDLE_READERS => slots.readers.push(conn),
+            Some(conn) if slots.readers.len() < IDLE_READERS && !conn.is_stale(self) => slots.readers.push(conn),
             other => surplus = other,
         }
         slots.lent -= 1;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -16,6 +16,9 @@ use crate::sqlite::connection::{self, Durability, Role};
 use crate::sqlite::pool::Pool;
 use crate::sqlite::wait::Patience;
 use crate::sqlite::{rows, sql};
+
+/// How often what cannot be asked counts as a change.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// On a connection of its own, which is open while a store that somebody waited in is.
 #[derive(Default)]
@@ -32,6 +35,8 @@ struct Seen {
     stores: usize,
     conn: Option<Own<Connection>>,
     version: Option<i64>,
+    /// When it could not be asked.
+    failed: Option<Instant>,
     /// The newest entry.
     newest: Option<(i64, Hash)>,
 }
@@ -46,19 +51,16 @@ impl Backstop {
         self.histories.load(SeqCst)
     }
 
-    /// Somebody is going to wait in this store: what is committed from now on is a change.
-    pub fn join(&self, pool: &Pool) -> Result<()> {
+    /// Somebody is going to wait in this store: what is committed from now on is a change. True where something was, since
+    /// others who wait had the database looked at.
+    pub fn join(&self, pool: &Pool) -> Result<bool> {
         let mut seen = lock(&self.seen);
         // After `leave` nobody would close the connection.
         pool.check_open()?;
         if !pool.waited_in.swap(true, SeqCst) {
             seen.stores += 1;
-            // Where others wait already, what this look would find is theirs to be told.
-            if seen.stores == 1 {
-                self.look(&mut seen);
-            }
         }
-        Ok(())
+        Ok(self.look(&mut seen))
     }
 
     pub fn leave(&self, pool: &Pool) {
@@ -92,9 +94,15 @@ impl Backstop {
             }
             // Another process opens the file first, closes it last, or recovers it: it is asked again.
             Err(Error::Busy { .. }) => false,
+            // Those who wait are to meet the error themselves, but not each time that somebody looks.
             Err(_) => {
                 seen.conn = None;
-                true
+                let now = Instant::now();
+                let is_new = seen.failed.is_none_or(|failed| now - failed >= AGAIN);
+                if is_new {
+                    seen.failed = Some(now);
+                }
+                is_new
             }
         }
     }

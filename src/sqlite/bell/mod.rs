@@ -147,14 +147,15 @@ impl Bell {
 
     /// Wake those of this process, to whom it is none: they look whether they are to go on.
     pub fn wake(&self) {
+        // Who falls asleep counts itself first, and looks then.
+        if self.sleepers.load(SeqCst) == 0 {
+            return;
+        }
         if let Some(word) = self.sidecar.as_ref().and_then(|sidecar| sidecar.word()) {
             word.wake();
         }
-        // Who falls asleep counts itself first and looks then.
-        if self.sleepers.load(SeqCst) > 0 {
-            drop(lock(&self.room));
-            self.woken.notify_all();
-        }
+        drop(lock(&self.room));
+        self.woken.notify_all();
     }
 
     /// Another number after each ring.
@@ -201,11 +202,6 @@ impl Bell {
             return;
         }
         self.renew(make);
-        self.look_now();
-    }
-
-    /// Look at the database, and tell all who wait what it is.
-    fn look_now(&self) {
         if self.backstop.has_changed() {
             self.tell();
         }
@@ -218,23 +214,25 @@ impl Bell {
 
     /// Sleep for `longest`, if there was no ring since `seen`. True where a signal ended it.
     fn sleep(&self, seen: u64, longest: Duration) -> bool {
-        if let Some(word) = self.sidecar.as_ref().and_then(|sidecar| sidecar.word()) {
+        let word = self.sidecar.as_ref().and_then(|sidecar| sidecar.word());
+        self.sleepers.fetch_add(1, SeqCst);
+        let slept = match word {
+            _ if u64::from(self.count.load(SeqCst)) != seen >> 32 => Ok(false),
             #[allow(clippy::cast_possible_truncation)] // the lower half of it is the word
-            let slept = fork::outside(|| word.sleep(seen as u32, longest));
-            return slept.unwrap_or_else(|_| {
-                self.renew(false);
-                false
-            });
-        }
-        fork::outside(|| {
-            self.sleepers.fetch_add(1, SeqCst);
-            let room = lock(&self.room);
-            if u64::from(self.count.load(SeqCst)) << 32 == seen {
-                drop(self.woken.wait_timeout(room, longest).unwrap_or_else(PoisonError::into_inner));
-            }
-            self.sleepers.fetch_sub(1, SeqCst);
-        });
-        false
+            Some(word) => fork::outside(|| word.sleep(seen as u32, longest)),
+            None => fork::outside(|| {
+                let room = lock(&self.room);
+                if u64::from(self.count.load(SeqCst)) == seen >> 32 {
+                    drop(self.woken.wait_timeout(room, longest).unwrap_or_else(PoisonError::into_inner));
+                }
+                Ok(false)
+            }),
+        };
+        self.sleepers.fetch_sub(1, SeqCst);
+        slept.unwrap_or_else(|_| {
+            self.renew(false);
+            false
+        })
     }
 
     /// Somebody is going to wait in this store.
@@ -243,7 +241,11 @@ impl Bell {
             sidecar.enter();
         }
         self.renew(!pool.settings.read_only);
-        self.backstop.join(pool)
+        let changed = self.backstop.join(pool).inspect_err(|_| self.leave())?;
+        if changed {
+            self.tell();
+        }
+        Ok(())
     }
 
     /// Somebody waits no more.

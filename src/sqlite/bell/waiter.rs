@@ -32,20 +32,15 @@ impl Store {
     /// What is committed after this returns ends its waiting.
     pub fn waiter(&self) -> Result<Waiter> {
         self.pool.check_open()?;
-        self.pool.bell.look_now();
-        let waiter = Waiter(Arc::new(Inner {
+        self.pool.bell.enter(&self.pool)?;
+        Ok(Waiter(Arc::new(Inner {
             pool: Arc::clone(&self.pool),
             timeout: self.timeout,
             history: self.pool.bell.history(),
             stopped: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             event: Mutex::default(),
-        }));
-        if let Err(error) = self.pool.bell.enter(&self.pool) {
-            waiter.stop();
-            return Err(error);
-        }
-        Ok(waiter)
+        })))
     }
 
     pub fn ring(&self) -> Result<()> {
@@ -152,6 +147,7 @@ impl Inner {
     /// Whether the store is open, and its file where it was.
     fn check(&self, check: Check<'_>) -> Result<()> {
         self.pool.check_open()?;
+        self.pool.thaw();
         let patience = Patience::new(self.timeout, check);
         // A store that is closed leaves no WAL either: then it is that.
         self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))?;
