@@ -27,8 +27,8 @@ def without_twins(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pyt
     twins: list[pytest.Item] = []
     for item in items:
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        loop = params.get("run")
-        (twins if loop and ON_ONE.get(params.get("place"), loop) != loop else chosen).append(item)
+        loop, place = params.get("run"), str(params.get("place"))
+        (twins if loop and ON_ONE.get(place, loop) != loop else chosen).append(item)
     return chosen, twins
 
 
