@@ -17,7 +17,7 @@ from postgres_server import Server, a_server, programs
 from proxy import Proxy
 from stores import KINDS, Place, Schema, a_file, a_lent_file, a_schema, without_differences
 from systems import skipped
-from tasks import LOOPS, Run, run_on
+from tasks import LOOPS, Run, run_on, without_twins
 
 INSTALLED = Path(sysconfig.get_path("platlib")).resolve()
 SOURCE = Path(__file__).resolve().parent.parent / "python"
@@ -45,7 +45,8 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:], others = without_differences(items)
-    config.hook.pytest_deselected(items=others)
+    items[:], twins = without_twins(items)
+    config.hook.pytest_deselected(items=[*others, *twins])
 
 
 @pytest.fixture

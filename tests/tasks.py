@@ -5,6 +5,8 @@ import importlib.util
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+import pytest
+
 import agent_store
 from agent_store import AsyncStore
 from stores import File, Place, Schema
@@ -13,6 +15,21 @@ from threads import PATIENCE
 Result = TypeVar("Result")
 LOOPS = ("asyncio", *(("uvloop",) if importlib.util.find_spec("uvloop") else ()))
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+ON_ONE = {"memory": "asyncio", "postgres": LOOPS[-1]}
+"""A file is tested on every loop. How one waits on a loop has little to do with what database it is for."""
+
+
+def without_twins(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Those that are to be run, and those of kinds that are tested on another loop."""
+    chosen: list[pytest.Item] = []
+    twins: list[pytest.Item] = []
+    for item in items:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        loop, place = params.get("run"), str(params.get("place"))
+        (twins if loop and ON_ONE.get(place, loop) != loop else chosen).append(item)
+    return chosen, twins
 
 
 def run_on(loop: str, work: Coroutine[Any, Any, Result]) -> Result:

@@ -227,6 +227,7 @@ sys.stdin.readline()
                     fcntl.lockf(bell, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 process.kill()
                 process.wait()
+                time.sleep(0.5)  # The child may not have run yet: until then it has what was its parent's.
                 fcntl.lockf(bell, fcntl.LOCK_EX | fcntl.LOCK_NB)
         finally:
             os.kill(child, 9)

@@ -59,7 +59,7 @@ impl TransactionBlock {
         let place = self.entered().last().map(|(of, tx)| (of.clone_ref(py), tx.clone_ref(py)));
         let Some((_, tx)) = place.filter(|(of, _)| of.is(&open)) else {
             return Err(TransactionConflict::new_err(
-                "a transaction belongs to the thread that entered it: leave it there",
+                "a transaction belongs to the thread, or the task, that entered it: leave it there",
             ));
         };
         if !open.iter().last().is_some_and(|last| last.is(&tx)) {

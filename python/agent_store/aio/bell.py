@@ -16,6 +16,7 @@ from agent_store.errors import BackendError, StoreError
 if TYPE_CHECKING:
     from agent_store.aio.calls import Calls
     from agent_store.backends.backend import Waiter
+    from agent_store.follow import Follower
 
 Result = TypeVar("Result")
 LINGER = 1.0
@@ -61,8 +62,11 @@ class Bell:
     def leave(self) -> None:
         """Once for each `enter`."""
         self._entered -= 1
-        if self._entered == 0 and self._waiter is not None:
-            # Not at once: who waits again and again leaves each time.
+        if self._entered > 0 or self._waiter is None:
+            return
+        if self.loop.is_closed():
+            self.shut()
+        else:  # Not at once: who waits again and again leaves each time.
             self._rest = self.loop.call_later(LINGER, self.shut)
 
     def _make(self) -> "tuple[Waiter, int] | None":
@@ -86,6 +90,7 @@ class Bell:
     def shut(self) -> None:
         """Listen no more, and wake all: to be told that the store is closed, where it is."""
         waiter, self._waiter = self._waiter, None
+        self._newest = None
         if waiter is not None:
             self._stop_reading()
             waiter.stop()
@@ -130,7 +135,7 @@ class Bell:
         self._end_listening = weakref.finalize(self, _end, self._waiter, thread)
 
     def _stop_reading(self) -> None:
-        if self._reading and self._fd >= 0:
+        if self._reading and self._fd >= 0 and not self.loop.is_closed():
             self.loop.remove_reader(self._fd)
         self._reading = False
 
@@ -182,9 +187,11 @@ class Bell:
         """The newest position, as it was after `look` gave `seen`: one look for all tasks."""
         if self._newest is None or self._newest[0] != seen:
             self._newest = seen, self._look()
-        call = self._newest[1]
+        _, call = looked = self._newest
         if not call.done():
             await ended(call)  # Whoever is cancelled leaves it to the others.
+        if call.exception() is not None and self._newest is looked:
+            self._newest = None  # The next one asks anew.
         return call.result()
 
     def _look(self) -> "Future[int]":
@@ -195,11 +202,11 @@ class Bell:
         here.set_result(self._read_here(position))
         return here
 
-    async def read(self, call: Callable[[], Result], entries: int) -> Result:
-        """What a call returns that has so many positions to look through."""
-        if entries <= NEAR and self._may_read_here():
-            return self._read_here(call)
-        return await self._calls.read(call)
+    async def step(self, seen: int, follower: "Follower") -> bool:
+        """`Follower.step`, after `look` gave `seen`."""
+        if self._may_read_here() and await self.newest(seen) - follower.position <= NEAR:
+            return self._read_here(follower.step)
+        return await self._calls.read(follower.step)
 
 
 def _end(waiter: "Waiter", thread: threading.Thread) -> None:

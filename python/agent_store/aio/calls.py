@@ -11,8 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from agent_store.aio.bell import Bell
 from agent_store.aio.progress import Relay
-from agent_store.aio.settling import apart, settle
-from agent_store.errors import ForkedStore, StoreClosed, TransactionConflict
+from agent_store.aio.settling import apart, settle, submit
+from agent_store.errors import BackendError, ForkedStore, TransactionConflict
 from agent_store.store import Progress, Store, binding_of
 from agent_store.transaction import Binding, Scope
 
@@ -49,9 +49,8 @@ class Calls:
     def enter(self, scope: Scope) -> None:
         """From now on the running task's calls belong to it."""
         task = asyncio.current_task()
-        if task is None:
-            raise TransactionConflict("a transaction belongs to a task, and none is running")
-        self._scopes[task] = scope
+        if task is not None:
+            self._scopes[task] = scope
 
     def leave(self, scope: Scope) -> None:
         """They do no more, once nothing is open in it."""
@@ -75,15 +74,16 @@ class Calls:
 
     def begin(self, scope: Scope, call: Callable[[], object]) -> "Future[object]":
         """A call that opens a transaction in `scope`, on its way."""
-        self._check()
-        return _submit(self._within if scope.open else self._writes, partial(self.binding.within, scope, call))
+        if asyncio.current_task() is None:
+            raise TransactionConflict("a transaction belongs to a task, and none is running")
+        return self._send(self._within if scope.open else self._writes, partial(self.binding.within, scope, call))
 
     def end(self, scope: Scope, call: Callable[[], object]) -> "Future[object]":
         """A call that ends one, also where the store was closed meanwhile."""
         ending = partial(self.binding.within, scope, call)
         try:
-            return _submit(self._within, ending)
-        except StoreClosed:
+            return submit(self._within, ending)
+        except BackendError:
             return apart(ending)
 
     def reading(self, call: Callable[[], Result]) -> "Future[Result]":
@@ -95,15 +95,19 @@ class Calls:
         return self._submit(self._writes, call)
 
     def _submit(self, threads: ThreadPoolExecutor, call: Callable[[], Result]) -> "Future[Result]":
-        self._check()
         scope = self.scope()
         if scope is None:
-            return _submit(threads, call)
-        return _submit(self._within if scope.open else threads, partial(self.binding.within, scope, call))
+            return self._send(threads, call)
+        return self._send(self._within if scope.open else threads, partial(self.binding.within, scope, call))
 
-    def _check(self) -> None:
+    def _send(self, threads: ThreadPoolExecutor, call: Callable[[], Result]) -> "Future[Result]":
         if os.getpid() != self._pid:
             raise ForkedStore  # Said here, as no thread is left that could.
+        try:
+            return submit(threads, call)
+        except BackendError:
+            self.binding.backend.check_open()
+            raise
 
     def check_outside(self, call: str) -> None:
         """TransactionConflict where the running task has a transaction open."""
@@ -122,15 +126,12 @@ class Calls:
 
     def shut(self) -> None:
         """The store is closed: who waits is told, and the threads end when what they do has."""
-        for loop, bell in self._bells.items():
-            with contextlib.suppress(RuntimeError):  # The loop is closed.
-                loop.call_soon_threadsafe(bell.shut)
+        running = asyncio.get_running_loop()
+        for loop, bell in list(self._bells.items()):
+            if loop is running:
+                bell.shut()
+            else:
+                with contextlib.suppress(RuntimeError):  # It is closed.
+                    loop.call_soon_threadsafe(bell.shut)
         for threads in (self._writes, self._reads, self._within):
             threads.shutdown(wait=False)
-
-
-def _submit(threads: ThreadPoolExecutor, call: Callable[[], Result]) -> "Future[Result]":
-    try:
-        return threads.submit(call)
-    except RuntimeError:  # They were shut down this moment, from the thread of another loop.
-        raise StoreClosed from None

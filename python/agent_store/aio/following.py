@@ -48,6 +48,9 @@ class Following:
         if self._bell is None:
             bell = self._calls.bell()
             await bell.enter()
+            if self._closed:
+                bell.leave()
+                raise StoreClosed("it was closed")
             self._bell = bell
         if self._bell.loop is not asyncio.get_running_loop():
             raise ValueError("it began on another event loop than the one that runs: each loop needs one of its own")
@@ -62,8 +65,7 @@ class Following:
         """Read on. False: nothing more was there after this call had begun."""
         bell, follower = self._begun()
         self._seen = bell.look()  # Before the database is asked: a commit after that ends the sleep.
-        newest = await bell.newest(self._seen)
-        return await bell.read(follower.step, newest - follower.position)
+        return await bell.step(self._seen, follower)
 
     async def sleep(self, longest: float | None) -> None:
         """Until there may be more, or for so many seconds, or until it is closed."""

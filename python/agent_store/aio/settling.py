@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+from agent_store.errors import BackendError
 
 Result = TypeVar("Result")
 NAP = 0.1
@@ -70,10 +72,42 @@ def wait_on(loop: asyncio.AbstractEventLoop, ready: Callable[[float], bool]) -> 
     return True
 
 
+class _Item(Generic[Result]):
+    """A call on its way to a thread."""
+
+    __slots__ = ("call", "future")
+
+    def __init__(self, call: Callable[[], Result]) -> None:
+        self.call = call
+        self.future: Future[Result] = Future()
+
+    def __call__(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.call()
+        except BaseException as error:  # noqa: BLE001 - for who awaits it
+            self.future.set_exception(error)
+            del self  # which the error would keep, by its traceback, and it the error
+        else:
+            self.future.set_result(result)
+
+
+def submit(threads: ThreadPoolExecutor, call: Callable[[], Result]) -> "Future[Result]":
+    """A call on its way. BackendError where no thread can be had: it is not on its way then."""
+    item = _Item(call)
+    try:
+        threads.submit(item)
+    except RuntimeError as error:  # Python's own: no more threads, or the end. It may be in their queue all the same.
+        if item.future.cancel():
+            raise BackendError(f"the store's calls run in threads, and none could be had: {error}") from error
+    return item.future
+
+
 def apart(call: Callable[[], Result]) -> "Future[Result]":
     """A call in a thread of its own, which waits for no other."""
     thread = ThreadPoolExecutor(1, "agent-store")
     try:
-        return thread.submit(call)
+        return submit(thread, call)
     finally:
         thread.shutdown(wait=False)

@@ -7,6 +7,8 @@ import psycopg
 from psycopg import generators, pq
 from psycopg.waiting import Wait
 
+from agent_store.backends.postgres.values import Ready
+
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGconn, PGresult
@@ -20,6 +22,25 @@ _MOST_NOTHING = 4  # times that there is no result, one after the other, before 
 
 PIECE = 1 << 18  # bytes of a COPY that are handed over at once
 GATHERED = 1 << 20  # bytes of a COPY that are taken at once
+
+
+def queue(pgconn: "PGconn", calls: Ready, prepared: set[bytes] | None) -> list[bytes | None]:
+    """Statements, by the names that they are prepared under, unless that is None. For each result that is to come: the
+    name of what is prepared by it, or None for a statement's own.
+    """
+    coming: list[bytes | None] = []
+    for statement, values in calls:
+        data = [value for _, value in values]
+        types = [of for of, _ in values]
+        if prepared is None:
+            pgconn.send_query_params(statement.text, data, types, [1] * len(data), 1)
+        else:
+            if statement.name not in prepared:
+                pgconn.send_prepare(statement.name, statement.text, types)
+                coming.append(statement.name)
+            pgconn.send_query_prepared(statement.name, data, [1] * len(data), 1)
+        coming.append(None)
+    return coming
 
 
 def send(pgconn: "PGconn") -> "PQGen[None]":

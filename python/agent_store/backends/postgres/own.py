@@ -15,9 +15,9 @@ from agent_store.backends.postgres.statements import BEGIN
 from agent_store.backends.postgres.transaction import Transaction
 from agent_store.backends.postgres.transaction import within as inside
 from agent_store.backends.postgres.turn import Turn
-from agent_store.backends.postgres.values import Encoded, encode
+from agent_store.backends.postgres.values import Call, Encoded, encode
 from agent_store.backends.postgres.waiter import Waiter
-from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import UnsupportedFormat
 
 BEGINS: Call = (BEGIN, Encoded())

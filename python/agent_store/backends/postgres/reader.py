@@ -12,9 +12,9 @@ from agent_store.backends.common.shape import is_hash
 from agent_store.backends.postgres import failures
 from agent_store.backends.postgres.statements import BEGIN_QUERY, BEGIN_READING, COMMIT, Statement, Statements
 from agent_store.backends.postgres.trouble import Trouble
-from agent_store.backends.postgres.turn import BY_INDEX, roll_back, run_prepared
-from agent_store.backends.postgres.values import Rows
-from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.backends.postgres.turn import roll_back, run_prepared
+from agent_store.backends.postgres.values import Call, Rows
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import TransactionConflict
 
 SAVE = Statement("SAVEPOINT _agent_store_query")
@@ -61,7 +61,8 @@ class Reader:
         before = self._before
         self._before = []
         if not self._asked:
-            before = [*before, (self._statements["table"], ())]
+            # A plan is kept from when the table was small, and would then read all of it.
+            before = [*before, (self._statements["table_by_index" if prepared else "table"], ())]
         try:
             if prepared and self.wire.pipelines:
                 rows = run_prepared(self.wire, [*before, *calls], self._unprepared)
@@ -71,7 +72,7 @@ class Reader:
             raise failures.error(trouble, self._statements.schema, failures.READ, isolated=self._joins) from None
         if not self._asked:
             self._asked = True
-            if rows[len(before) - 1][0][0] != self._oid:
+            if rows[len(before) - 1][0][-1] != self._oid:
                 raise failures.replaced(self._statements.schema)
         return rows[len(before) :]
 
@@ -93,9 +94,12 @@ class Reader:
             near_call = self._near(select, select.after, high, limit, upto=high)
             alone = bool(self._before)  # of a snapshot that nothing was asked in yet
             if alone:
-                # Who follows a store asks this again and again. A plan is kept from when the table was small.
-                self._before.append((BY_INDEX, ()))
-                found, near, _ = self.run(places, near_call, (COMMIT, ()), prepared=True)
+                # Who follows a store asks this again and again: one statement, which is of one state anyway.
+                self._before = []
+                follow = self._statements["follow_reverse" if select.reverse else "follow_forward"]
+                (rows,) = self.run((follow, (*places[1], *near_call[1])), prepared=True)
+                found = [(row[1], row[4]) for row in rows if not row[0]]
+                near = [row[1:] for row in rows if row[0]]
             else:
                 found, near = self.run(places, near_call)
             if all(position <= high for position, _ in found):

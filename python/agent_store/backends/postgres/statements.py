@@ -7,6 +7,7 @@ from functools import cached_property
 
 from agent_store.backends.common.statements import of
 
+_WITHIN = re.compile(r"\{\{(\w+)\}\}")
 _PLACE = re.compile(r"%s|\{(\w+)\}")
 
 
@@ -54,15 +55,15 @@ class Statements:
         return statement
 
     def script(self, name: str, **numbers: int) -> str:
-        """The text of a file, with this schema in it, and the numbers where a statement can have no parameters."""
+        """The text of a file, with those that it names in it, this schema, and numbers for what can be no parameter."""
+        texts = of("postgres")
+        text = _WITHIN.sub(lambda found: texts[found[1]].strip(), texts[name].strip())
         table = literal(f"{quoted(self.schema)}._agent_store_entries")
         words = {"schema": quoted(self.schema), "entries": f"{table}::pg_catalog.regclass"}
         words.update({key: _number(value) for key, value in numbers.items()})
         params = itertools.count(1)
         # All in one pass: the schema's name may have such places in it.
-        return _PLACE.sub(
-            lambda found: words[found[1]] if found[1] else f"${next(params)}", of("postgres")[name].strip()
-        )
+        return _PLACE.sub(lambda found: words[found[1]] if found[1] else f"${next(params)}", text)
 
 
 def _number(value: int) -> str:

@@ -14,8 +14,8 @@ from agent_store.backends.postgres.bell import Bell
 from agent_store.backends.postgres.ledger import Ledger
 from agent_store.backends.postgres.statements import COMMIT, ROLLBACK, Statement, Statements
 from agent_store.backends.postgres.trouble import Trouble
-from agent_store.backends.postgres.values import Rows
-from agent_store.backends.postgres.wire import Call, Wire
+from agent_store.backends.postgres.values import Call, Rows
+from agent_store.backends.postgres.wire import Wire
 from agent_store.errors import OutcomeUnknown, StoreError
 
 BY_INDEX = Statement("SELECT pg_catalog.set_config('enable_seqscan', 'off', true)")

@@ -1,13 +1,18 @@
 """Values on their way to the server and back, in its binary formats: no setting of a connection changes them."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
+
+from agent_store.backends.postgres.statements import Statement
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 Rows = list[tuple[Any, ...]]
+Call = tuple[Statement, Sequence[object]]
+Ready = list[tuple[Statement, list[tuple[int, "bytes | None"]]]]
+"""Calls with their parameters as they travel."""
 
 BOOL, BYTEA, CHAR, NAME, INT8, INT2, INT4, TEXT, OID = 16, 17, 18, 19, 20, 21, 23, 25, 26
 _TEXTS = {TEXT, NAME}
@@ -20,6 +25,14 @@ _array = struct.Struct(">iiIii")
 
 class Encoded(list[tuple[int, "bytes | None"]]):
     """Parameters that are the same each time: their types and bytes."""
+
+
+def encoded(calls: Iterable[Call], codec: str) -> Ready:
+    """Each with its parameters encoded."""
+    return [
+        (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
+        for statement, values in calls
+    ]
 
 
 def encode(value: object, codec: str) -> tuple[int, bytes | None]:

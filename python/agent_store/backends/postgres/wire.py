@@ -16,15 +16,12 @@ from agent_store.backends.postgres import exchange
 from agent_store.backends.postgres.exchange import OK, TUPLES
 from agent_store.backends.postgres.statements import Statement
 from agent_store.backends.postgres.trouble import Trouble
-from agent_store.backends.postgres.values import Encoded, Rows, decode, encode
+from agent_store.backends.postgres.values import Call, Ready, Rows, decode, encoded
 from agent_store.errors import BackendError
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
-Call = tuple[Statement, Sequence[object]]
-Ready = list[tuple[Statement, list[tuple[int, bytes | None]]]]
-"""Statements with their parameters as they travel."""
 
 _BAD = pq.ConnStatus.BAD
 _OFF = pq.PipelineStatus.OFF
@@ -82,19 +79,19 @@ class Wire:
         """
         codec = self.codec
         try:
-            encoded, following = _encoded(calls, codec), _encoded(later, codec)
+            ready, following = encoded(calls, codec), encoded(later, codec)
         except UnicodeEncodeError as error:
             raise BackendError(
                 f"the client_encoding of the connection, {self.connection.info.encoding}, has not all characters of a "
                 f"name: SET client_encoding TO 'UTF8' ({error})"
             ) from None
         with self.connection.lock:
-            if len(encoded) > 1 and not _PIPELINES:
+            if len(ready) > 1 and not _PIPELINES:
                 answers: list[PGresult] = []
-                for one in encoded:
+                for one in ready:
                     answers += self._round([one], codec, answers, prepared=False)
             else:
-                answers = self._round(encoded, codec, [], following, prepared=prepared and self.prepares)
+                answers = self._round(ready, codec, [], following, prepared=prepared and self.prepares)
         return [decode(answer, codec) for answer in answers]
 
     def settle(self) -> None:
@@ -105,7 +102,7 @@ class Wire:
 
     def _round(
         self,
-        encoded: Ready,
+        ready: Ready,
         codec: str,
         before: "list[PGresult]",
         later: Ready | None = None,
@@ -118,16 +115,16 @@ class Wire:
         preparing: list[bytes | None] = []
         owed: list[bytes | None] = []
         begun = synced = sent = False
-        enter = len(encoded) > 1 and not self.in_pipeline
+        enter = len(ready) > 1 and not self.in_pipeline
         try:
             if enter:
                 pgconn.enter_pipeline_mode()
             begun = True
-            self._queue(encoded, preparing, prepared=prepared)
+            preparing = exchange.queue(pgconn, ready, self._prepared if prepared else None)
             if enter or self.in_pipeline:
                 pgconn.pipeline_sync()
             if later:
-                self._queue(later, owed, prepared=prepared)
+                owed = exchange.queue(pgconn, later, self._prepared if prepared else None)
                 pgconn.pipeline_sync()
             synced = True
             if pgconn.flush() != 0:
@@ -162,21 +159,6 @@ class Wire:
         if not any(preparing):
             return results
         return [result for result, name in zip(results, preparing, strict=True) if name is None]
-
-    def _queue(self, calls: Ready, preparing: list[bytes | None], *, prepared: bool) -> None:
-        """`preparing`: for each result to come, the name of what is prepared, or None for a statement's own."""
-        pgconn = self.connection.pgconn
-        for statement, values in calls:
-            data = [value for _, value in values]
-            types = [of for of, _ in values]
-            if not prepared:
-                pgconn.send_query_params(statement.text, data, types, [1] * len(data), 1)
-            else:
-                if statement.name not in self._prepared:
-                    pgconn.send_prepare(statement.name, statement.text, types)
-                    preparing.append(statement.name)
-                pgconn.send_query_prepared(statement.name, data, [1] * len(data), 1)
-            preparing.append(None)
 
     def collect(self) -> bool:
         """What is owed. False where the connection is gone."""
@@ -312,13 +294,6 @@ class Wire:
             if pieces:
                 yield pieces
         self.connection.wait(exchange.receive(pgconn, results, pipelined=False))
-
-
-def _encoded(calls: Iterable[Call], codec: str) -> Ready:
-    return [
-        (statement, values if type(values) is Encoded else [encode(value, codec) for value in values])
-        for statement, values in calls
-    ]
 
 
 def _words(error: psycopg.Error) -> str:

@@ -7,7 +7,7 @@ from agent_store._core import Appended, copy_block, extend, extend_rows
 from agent_store.backends.common.shape import left_out
 from agent_store.backends.postgres.ledger import Hints, Name, Place
 from agent_store.backends.postgres.turn import Turn
-from agent_store.backends.postgres.wire import Call
+from agent_store.backends.postgres.values import Call
 from agent_store.errors import HeadMoved
 
 LATEST = 256  # logs of a bulk write that are remembered
