@@ -10,7 +10,7 @@ import pytest
 from agent_store import Store, follow
 from agent_store.errors import StoreClosed
 from stores import Place
-from test_interrupt import interrupted
+from test_interrupt import interrupted_asleep
 from threads import ASLEEP, PATIENCE, Threads
 from told import Told
 
@@ -170,7 +170,7 @@ WAITS: dict[str, Callable[[Store], Callable[[], int]]] = {
 
 @pytest.mark.parametrize("wait", WAITS)
 def test_ctrl_c(store: Store, wait: str) -> None:
-    interrupted(WAITS[wait](store), LATE)
+    interrupted_asleep(WAITS[wait](store), LATE)
     assert store.log("s", "w").append(b"x").position == 1
 
 

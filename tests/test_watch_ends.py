@@ -17,7 +17,7 @@ import pytest
 from agent_store import Entry, Store, Watch, follow
 from agent_store.errors import BackendError, BusyError, StoreClosed, TransactionConflict
 from stores import Place, a_lent_file
-from test_interrupt import Interrupt, interrupted
+from test_interrupt import Interrupt, interrupted_asleep
 from threads import ASLEEP, PATIENCE, Threads, turn_taken
 
 LATE = 2.0
@@ -176,7 +176,7 @@ def test_closing_waits_for_no_sleeper(store: Store) -> None:
 def test_ctrl_c_while_it_sleeps(store: Store) -> None:
     """And the watch goes on after that."""
     with store.watch(timeout=PATIENCE) as watch:
-        interrupted(watch.__next__, LATE)
+        interrupted_asleep(watch.__next__, LATE)
         entry = store.log("s", "w").append(b"x")
         assert next(watch) == entry
 
