@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
-from agent_store import Store
+from agent_store import Store, follow
 from agent_store.errors import StoreClosed
 from stores import Place
-from test_interrupt import interrupted
+from test_interrupt import interrupted_asleep
 from threads import ASLEEP, PATIENCE, Threads
+from told import Told
 
 pytestmark = pytest.mark.differs("nobody waits")
 
@@ -83,6 +85,47 @@ def test_only_an_entry_that_was_committed_ends_it(store: Store) -> None:
         assert waiting.results() == [2]
 
 
+def subscribe(store: Store) -> None:
+    with store.doorbell.subscribe(told := Told()):
+        told.until(1)
+
+
+WAYS: dict[str, Callable[[Store], object]] = {
+    "watch": lambda store: next(store.watch(timeout=2 * LATE), None),
+    "wait": lambda store: store.doorbell.wait(timeout=2 * LATE),
+    "wait of a generation": lambda store: store.generation("g").wait(timeout=2 * LATE),
+    "subscribe": subscribe,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_commit_between_reading_and_sleeping_is_not_slept_over(
+    store: Store, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory nothing but the ring, which is over by then, tells of it."""
+    reads: list[object] = []
+
+    def then_commit(read: Callable[[Any], object]) -> Callable[[Any], object]:
+        def hooked(reader: object) -> object:
+            found = read(reader)
+            reads.append(found)
+            # Who watches or subscribes reads once to know where now is.
+            if len(reads) == (1 if "wait" in way else 2):
+                with store.transaction():
+                    store.generation("g").bump()
+                    store.log("s", "w").append(b"x")
+            return found
+
+        return hooked
+
+    monkeypatch.setattr(follow.Newest, "position", then_commit(follow.Newest.position))
+    monkeypatch.setattr(follow.Follower, "step", then_commit(follow.Follower.step))
+    began = time.monotonic()
+    WAYS[way](store)
+    assert time.monotonic() - began < LATE
+    assert store.position() == 1
+
+
 RISES: dict[str, Callable[[Store], object]] = {
     "bump": lambda store: [store.generation("g").bump() for _ in range(2)],
     "set": lambda store: store.generation("g").set(5),
@@ -127,7 +170,7 @@ WAITS: dict[str, Callable[[Store], Callable[[], int]]] = {
 
 @pytest.mark.parametrize("wait", WAITS)
 def test_ctrl_c(store: Store, wait: str) -> None:
-    interrupted(WAITS[wait](store), LATE)
+    interrupted_asleep(WAITS[wait](store), LATE)
     assert store.log("s", "w").append(b"x").position == 1
 
 

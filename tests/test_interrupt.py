@@ -22,6 +22,7 @@ import agent_store
 from agent_store import Store, bulk
 from agent_store._core import draw_payloads, draw_rows
 from agent_store.errors import StoreError
+from threads import ASLEEP
 
 MANY = 100_000
 ENDLESS = 5_000_000
@@ -117,6 +118,17 @@ def interrupted(of_the_core: Callable[[], object], seconds: float = 10) -> None:
         gc.enable()
     assert len(returned) == 1, "it came to its end"
     assert time.monotonic() - begun < seconds
+
+
+def interrupted_asleep(sleeps: Callable[[], object], seconds: float) -> None:
+    """Call what sleeps, and have a real signal come amid that."""
+    ctrl_c = threading.Timer(ASLEEP, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
+    ctrl_c.start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        sleeps()
+    assert ASLEEP <= time.monotonic() - begun < ASLEEP + seconds
+    ctrl_c.join()
 
 
 @pytest.mark.differs("of native SQLite")

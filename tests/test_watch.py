@@ -91,10 +91,11 @@ def test_of_an_empty_store(store: Store) -> None:
 
 def test_after_a_position_that_is_not_reached_yet(store: Store) -> None:
     entries = fill(store)
-    with store.watch(after=8, timeout=PATIENCE) as watch:
+    with store.watch(after=8, timeout=PATIENCE) as watch, Threads(lambda _: take(watch, 4), 1) as taking:
+        time.sleep(ASLEEP)
         assert watch.position == 8
         entries += fill(store)
-        assert take(watch, 4) == entries[8:]
+        assert taking.results() == [entries[8:]]
     assert drained(store, after=2**70) == []
 
 
@@ -167,14 +168,27 @@ def test_its_position_passes_what_the_names_do_not_select(store: Store) -> None:
 def test_the_end_of_a_page_is_not_the_end_of_what_is_there(store: Store) -> None:
     """What came while the pages before were read and taken is there too, and nobody rings for it again."""
     fill(store, 2)
-    with store.watch(after=0, timeout=0) as watch:
-        taken = take(watch, 5)
-        came = fill(store)
+    with store.watch(after=0, timeout=0) as watch, store.watch(after=0, writer="ada", timeout=0) as of_one:
+        taken, taken_of_one = take(watch, 5), take(of_one, 5)
+        fill(store)
         taken += take(watch, 6)
-        came += fill(store)
+        fill(store)
         taken += list(watch)
+        taken_of_one += list(of_one)
     assert taken == check(store, 24)
-    assert taken[12:] == came
+    assert taken_of_one == [entry for entry in taken if entry.writer == "ada"]
+
+
+@pytest.mark.usefixtures("_small_pages")
+def test_reading_on_before_all_was_taken_loses_nothing(store: Store) -> None:
+    """As one who was interrupted, or cancelled, does."""
+    entries = fill(store)
+    follower = follow.Follower(store._binding, after=0)
+    taken = []
+    while follower.step():
+        assert follower.step()
+        taken.append(follower.take())
+    assert taken == entries
 
 
 def test_appending_inside_the_loop(store: Store) -> None:
@@ -198,7 +212,7 @@ def test_the_seconds_are_those_without_an_entry(store: Store) -> None:
 
     def write(_: int) -> float:
         last = began = time.monotonic()
-        while not over.is_set():
+        while not over.is_set() and time.monotonic() < began + 5:
             if time.monotonic() < began + 0.8:
                 last = time.monotonic()
                 store.log("hall", "ada").append(b"x")

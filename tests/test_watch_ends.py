@@ -9,14 +9,15 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_store import Entry, Store, Watch, follow
 from agent_store.errors import BackendError, BusyError, StoreClosed, TransactionConflict
-from stores import Place
-from test_interrupt import Interrupt, interrupted
+from stores import Place, a_lent_file
+from test_interrupt import Interrupt, interrupted_asleep
 from threads import ASLEEP, PATIENCE, Threads, turn_taken
 
 LATE = 2.0
@@ -175,7 +176,7 @@ def test_closing_waits_for_no_sleeper(store: Store) -> None:
 def test_ctrl_c_while_it_sleeps(store: Store) -> None:
     """And the watch goes on after that."""
     with store.watch(timeout=PATIENCE) as watch:
-        interrupted(watch.__next__, LATE)
+        interrupted_asleep(watch.__next__, LATE)
         entry = store.log("s", "w").append(b"x")
         assert next(watch) == entry
 
@@ -286,6 +287,16 @@ def test_refused_on_a_connection_of_the_callers(store: Store, call: str) -> None
     with store.transaction(), pytest.raises((BackendError, TransactionConflict)):
         CALLS[call](store)
     store.doorbell.ring()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_refused_before_anything_is_read(path: Path, call: str) -> None:
+    with a_lent_file(path) as place, place.open() as store:
+        statements: list[str] = []
+        place.connections[-1].set_trace_callback(statements.append)
+        with pytest.raises(BackendError):
+            CALLS[call](store)
+        assert statements == []
 
 
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [

@@ -55,8 +55,9 @@ class Generation:
         backend, newest = self._binding.backend, Newest(self._binding)
 
         def current() -> int:
-            newest.position()  # Of another history the value says nothing, however high.
-            return backend.advance(self._key, "current", 0, None)
+            value = backend.advance(self._key, "current", 0, None)
+            newest.position()  # StoreReplaced: of another history the value says nothing, however high.
+            return value
 
         return wait_for_rise(self._binding, "wait()", current, after, timeout)
 
