@@ -30,6 +30,11 @@ LINUX = {
     "test_unreadable_stretch": "a process can be put on one core",
     "test_verify_beside_others": "a process can be put on one core",
     "test_verify_ranges": "a process can be put on one core",
+    "test_waking_fork": "a child may open its parent's file only there",
+    "test_waking_permissions": "processes ring each other only there",
+    "test_waking_rings": "processes ring each other only there",
+    "test_waking_second_library": "locks of an open file description",
+    "test_waking_sidecar": "processes ring each other only there",
 }
 UNIX = {
     "test_backup": "names of files with any byte in them",
@@ -45,8 +50,8 @@ UNIX = {
     "test_cli_tail": "a terminal, pipes and signals",
     "test_cli_terminal": "a terminal",
     "test_closing": "signals",
-    "test_consumer": "signals",
     "test_connection_sqlite3_setup": "forks",
+    "test_consumer": "signals",
     "test_crash": "signals",
     "test_crate_files": "an open file can be removed",
     "test_crate_peer": "the crate's program is looked for by its name there",
@@ -68,6 +73,9 @@ UNIX = {
     "test_view": "the crate's program is looked for by its name there",
     "test_view_own_sql": "the crate's program is looked for by its name there",
     "test_waiting": "signals",
+    "test_waking_database": "an open file can be removed",
+    "test_waking_foreign": "the crate's program is looked for by its name there",
+    "test_waking_order": "an open file can be removed",
 }
 
 

@@ -343,3 +343,49 @@ def test_it_is_of_one_loop(place: Place, run: Run) -> None:
         await store.close()
 
     run(second(*run(first())))
+
+
+@pytest.mark.differs("of SQLite")
+def test_a_loop_is_not_held_up_by_a_transaction_of_its_own(place: Place, run: Run) -> None:
+    """In memory a read waits for it."""
+
+    async def main() -> None:
+        async with opening(place, timeout=PATIENCE) as store, store.watch(after=0) as watch:
+            waiting = await asleep(take(watch, 1))
+            async with store.transaction():
+                await store.log("s", "w").append(b"x")
+                await store.doorbell.ring()
+                async with asyncio.timeout(PATIENCE / 2):
+                    await asyncio.sleep(MOMENT)
+                    await store.log("s", "w").append(b"y")
+            assert await waiting == [b"x"]
+
+    run(main())
+
+
+@pytest.mark.differs("of SQLite")
+def test_what_is_far_is_read_in_threads(place: Place, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    here: list[str] = []
+    read = Bell._read_here
+
+    def noted(self: Bell, call: Any) -> Any:
+        here.append(getattr(call, "__name__", ""))
+        return read(self, call)
+
+    monkeypatch.setattr(Bell, "_read_here", noted)
+
+    async def main() -> None:
+        async with opening(place) as store, store.watch(after=0) as watch:
+            waiting = await asleep(take(watch, 500))
+            here.clear()
+            await store.log("s", "w").append_many([b"x"] * 500)
+            assert await waiting == [b"x"] * 500
+            assert "step" not in here
+            if place.kind == "file":
+                waiting = await asleep(take(watch, 1))
+                here.clear()
+                await store.log("s", "w").append(b"y")
+                assert await waiting == [b"y"]
+                assert "step" in here
+
+    run(main())

@@ -186,6 +186,23 @@ def test_nothing_stays_open(path: Path) -> None:
         assert mappings == 1
 
 
+def test_who_waits_no_more_is_nobody_who_waits(path: Path) -> None:
+    with agent_store.open(path) as store:
+        waiter_of(store).stop()
+        free = (
+            "import fcntl, sys; f = open(sys.argv[1], 'r+b')\n"
+            "try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB); print('free')\n"
+            "except OSError: print('locked')"
+        )
+        assert run(free, bell_of(path)) == ["locked"]  # Most come again.
+        time.sleep(0.15)
+        store.log("s", "w").append(b"x")
+        assert run(free, bell_of(path)) == ["free"]
+        waiter = waiter_of(store)
+        assert run(free, bell_of(path)) == ["locked"]
+        waiter.stop()
+
+
 def test_a_child_that_lives_is_nobody_who_waits(path: Path) -> None:
     """Else its parent's death would leave those who write ringing for nobody."""
     parent = """
@@ -210,6 +227,7 @@ sys.stdin.readline()
                     fcntl.lockf(bell, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 process.kill()
                 process.wait()
+                time.sleep(0.5)  # The child may not have run yet: until then it has what was its parent's.
                 fcntl.lockf(bell, fcntl.LOCK_EX | fcntl.LOCK_NB)
         finally:
             os.kill(child, 9)

@@ -25,8 +25,9 @@ def folder() -> Iterator[Path]:
 
 
 WITHOUT_RIGHTS = """
-import os, sys, time
+import os, signal, sys, time
 import agent_store
+signal.alarm(40)  # Nothing outlives the test that it is of.
 how = sys.argv[2]
 if how != "late":
     store = agent_store.open(sys.argv[1], read_only=how == "read_only")

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-import psycopg
 import pytest
 
 from agent_store import Store
 from agent_store.backends.postgres import hearing, listener
-from agent_store.errors import BackendError, HeadMoved, TransactionConflict
+from agent_store.errors import HeadMoved
 from postgres_bells import DEADLINE, apart, key, listeners, settled, sleeping, until, waiting
 from processes import script
 from stores import Schema, a_schema
@@ -126,15 +125,14 @@ def test_a_ring_goes_along_with_an_entry(
         first = log.append(b"now it is known")
         seen = settled(waiter)
         monkeypatch.setattr(listener.Listener, "notify", lambda _: None)
-        entry = first
-        for _ in range(3):
-            entry = log.append(b"x")
+        for position in range(first.position + 1, first.position + 4):
+            assert log.append(b"x").position == position
             assert waiter.wait(seen, DEADLINE)
             seen = settled(waiter)
-        assert entry.position == first.position + 3
+        head = log.head()
         lent.log("s", "w").append(b"which rings for nobody, and moves the head")
         with pytest.raises(HeadMoved):
-            log.append(b"lost", expected=entry)
+            log.append(b"lost", expected=head)
         assert not waiter.wait(seen, 0.5)
         assert other.verify().holds
 
@@ -154,8 +152,13 @@ def test_who_writes_for_nobody_sends_nothing(schema: Schema, store: Store, monke
         with waiting(listening, schema):
             write()
             assert bell(store)._listener is not None
+
         # Who waits now and then is not worth a connection each time; in the end it is let go of.
-        until(lambda: not listeners(schema))
+        def nobody_after_one_more() -> bool:
+            store.log("s", "w").append(b"x")
+            return not listeners(schema)
+
+        until(nobody_after_one_more)
     until(lambda: bell(store)._listener is None)
     write()
     assert bell(store)._listener is None
@@ -166,11 +169,11 @@ def test_who_comes_while_somebody_writes(schema: Schema, store: Store, other: St
     """The writer has looked before and seen nobody: so it does not ring, and yet nothing is missed."""
     with other.transaction():
         other.log("s", "w").append(b"x")
-        thread, found = sleeping(lambda: next(store.watch(after=0, timeout=DEADLINE)))
+        thread, found = sleeping(lambda: next(store.watch(after=0)))
         until(lambda: listeners(schema))
         time.sleep(0.3)
         assert not found
-    thread.join(DEADLINE)
+    thread.join(DEADLINE / 2)
     assert bell(other)._listener is None
     (entry,) = found
     assert entry == other.log("s", "w").head()
@@ -194,7 +197,8 @@ def by_hand(schema: Schema, position: int = 1) -> None:
     )
 
 
-def test_what_others_commit_is_noticed(schema: Schema, store: Store) -> None:
+def test_what_others_commit_is_noticed(schema: Schema, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "ANYWAY", 3_600.0)
     with store.watch(after=0, timeout=DEADLINE) as watch:
         until(lambda: listeners(schema))
         for position in range(1, 4):
@@ -248,88 +252,6 @@ def test_what_is_rung_before_closing_is_sent(schema: Schema, store: Store) -> No
                     assert process.wait(DEADLINE) == 0
             assert waiter.wait(seen, DEADLINE)
             assert store.position() == position
-
-
-# On a connection of a caller's.
-
-
-@pytest.mark.usefixtures("_only_rings")
-def test_a_ring_on_a_callers_connection(schema: Schema, store: Store) -> None:
-    connection, lent = schema.lent()
-    log, ring = lent.log("s", "w"), lent.doorbell.ring
-    with waiting(store, schema) as waiter:
-        seen = settled(waiter)
-
-        def rung() -> bool:
-            nonlocal seen
-            came = waiter.wait(seen, 0.5)
-            seen = waiter.look()
-            return came
-
-        log.append(b"x")
-        assert not rung()
-        ring()
-        assert rung()
-        with connection.pipeline():
-            connection.execute("SELECT 1")
-            log.append(b"x")
-            ring()
-            assert connection.execute("SELECT 2").fetchone() == (2,)
-        assert rung()
-        with connection.transaction():
-            log.append(b"x")
-            ring()
-            assert connection.info.transaction_status.name == "INTRANS"
-            assert not rung()
-        assert rung()
-        with connection.transaction(force_rollback=True):
-            log.append(b"x")
-            ring()
-        assert not rung()
-        connection.autocommit = False
-        log.append(b"x")
-        connection.commit()
-        ring()
-        assert connection.info.transaction_status.name == "IDLE"
-        assert rung()
-        with pytest.raises(psycopg.Error):
-            connection.execute("SELECT 1 / 0")
-        with pytest.raises(TransactionConflict):
-            ring()
-        connection.rollback()
-        connection.read_only = True
-        connection.execute("SELECT 1")
-        ring()
-        connection.commit()
-        assert rung()
-
-
-def test_a_ring_takes_no_snapshot(schema: Schema, store: Store) -> None:
-    connection, lent = schema.lent(
-        autocommit=False,
-    )
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    cursor = connection.cursor()
-    cursor.execute("SET LOCAL lock_timeout = '5s'")  # Begins, and takes none either.
-    lent.doorbell.ring()
-    store.log("s", "w").append(b"x")
-    assert lent.log("s", "w").append(b"y").position == 2
-    connection.commit()
-
-
-def test_nobody_waits_on_a_callers_connection(schema: Schema) -> None:
-    connection, lent = schema.lent()
-    calls: list[Callable[[], object]] = [
-        lent.watch,
-        lent.doorbell.wait,
-        lambda: lent.doorbell.subscribe(print),
-        lent.generation("g").wait,
-    ]
-    for call in calls:
-        with pytest.raises(BackendError, match=r"open it by its path or URL"):
-            call()
-    assert lent.info()["doorbell"] is None
-    assert connection.info.transaction_status.name == "IDLE"
 
 
 def test_info_says_how(store: Store) -> None:

@@ -12,10 +12,11 @@ import psycopg
 import pytest
 
 import agent_store
-from postgres_bells import DEADLINE, listeners, sleeping, until, waiting
+from postgres_bells import DEADLINE, listeners, settled, sleeping, until, waiting
 from postgres_server import Server, free_port, url_of
 from standbys import as_nobody, is_behind, soon, standby_of
 from stores import Schema
+from threads import check
 
 pytestmark = pytest.mark.timeout(90)
 POOLER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
@@ -85,6 +86,11 @@ def test_behind_a_pooler(schema: Schema, server: Server, mode: str) -> None:
                 seen = waiter.look()
                 store.generation("g").bump()
                 assert waiter.wait(seen, DEADLINE)
+                for number in range(5):
+                    seen = settled(waiter)
+                    store.log("s", "v").append(b"%d" % number)
+                    assert waiter.wait(seen, DEADLINE)
+            check(store, 9)
         until(lambda: not listeners(schema))
 
 

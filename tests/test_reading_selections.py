@@ -1,11 +1,21 @@
 """Any selection of entries, on each kind of store: as filtering everything in a list."""
 
+import sqlite3
+from contextlib import closing
 from itertools import chain, islice
+from pathlib import Path
+from typing import Any
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 
+import agent_store
 from agent_store import Store
+from agent_store.backends.common.near import Near
+from agent_store.backends.common.select import Select
+from agent_store.backends.common.session import Found
+from agent_store.backends.dbapi.session import Session
 from selecting import Selection, pages, place_of, read
 from stores import Place
 
@@ -99,3 +109,54 @@ def test_names_that_no_store_has(store: Store) -> None:
         assert read(store, Selection("a\0", after=after)) == read(store, Selection(writer="x\0", after=after)) == []
         assert read(store, Selection("a", "x\0", after=after)) == []
         assert read(store, Selection(exclude_writer="x\0", after=after)) == Selection(after=after).of(everything)
+
+
+@pytest.mark.parametrize("stream", ["a", ("a", "b", "ä")])
+def test_what_comes_between_two_questions_is_left_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch, stream: str | tuple[str, ...]
+) -> None:
+    """On a caller's connection each question has a state of its own; where it ends is asked first."""
+    listed = Session.listed
+    with closing(sqlite3.connect(path, isolation_level=None)) as mine, closing(sqlite3.connect(path)) as other:
+        store = agent_store.open(mine)
+        fill(store)
+
+        def late(self: Session, select: Select) -> list[tuple[Any, ...]]:
+            with other:
+                agent_store.open(other).append_many([("a", "x", b"late"), ("a", "new", b"late"), ("a", "x", b"late")])
+            return listed(self, select)
+
+        monkeypatch.setattr(Session, "listed", late)
+        for after in (0, 10):
+            for reverse in (False, True):
+                everything = list(store.entries())
+                selection = Selection(stream, after=after, reverse=reverse)
+                reading = selection.begin(store)
+                found = list(chain.from_iterable(pages(store, reading, 50)))
+                assert reading.newest == place_of(everything[-1])
+                assert found == selection.of(everything)
+
+
+def test_rows_that_came_along_are_left_out_above_the_newest() -> None:
+    with agent_store.open(":memory:") as store:
+        store.append_many([("a", "x", b"1"), ("a", "x", b"2"), ("a", "x", b"3")])
+        first, second, third = store.entries()
+    rows: list[Found] = [
+        (
+            entry.position,
+            1,
+            entry.seq,
+            entry.content_hash,
+            entry.payload,
+            1,
+            "a",
+            "x",
+            entry.seq - 1,
+            before.content_hash,
+        )
+        for before, entry in ((first, second), (second, third))
+    ]
+    unasked: Any = None
+    near = Near(Select(after=1), 2, rows)
+    assert near.page(unasked, 512) == [second]
+    assert near.page(unasked, 512) == []

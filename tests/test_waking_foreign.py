@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ for line in sys.stdin:
 def test_a_writer_that_rings_nobody_is_noticed(path: Path, polls: bool) -> None:
     if polls:
         path.with_name("app.db-bell").mkdir()
-    with agent_store.open(path) as store, script(PLAIN, path) as process:
+    with agent_store.open(path) as store, script(PLAIN, path) as process, ThreadPoolExecutor(1) as pool:
         first = store.log("s", "w").append(b"x")
         assert process.stdin is not None
         assert process.stdout is not None
@@ -34,6 +35,8 @@ def test_a_writer_that_rings_nobody_is_noticed(path: Path, polls: bool) -> None:
         late = []
         with store.watch(timeout=30) as watch:
             for n in range(8):
+                coming = pool.submit(next, watch)
+                time.sleep(0.02)  # It sleeps by now.
                 process.stdin.write(
                     "INSERT INTO _agent_store_log (stream, writer, seq, prev_hash, content_hash, payload) "
                     f"SELECT stream, writer, seq + 1, content_hash, randomblob(32), '{n}' FROM _agent_store_log "
@@ -41,7 +44,7 @@ def test_a_writer_that_rings_nobody_is_noticed(path: Path, polls: bool) -> None:
                 )
                 process.stdin.flush()
                 told = int(process.stdout.readline())
-                assert next(watch).payload == b"%d" % n
+                assert coming.result().payload == b"%d" % n
                 late.append((time.monotonic_ns() - told) / 1e9)
         process.communicate(timeout=60)
         assert store.doorbell.wait(timeout=0.3) == 9

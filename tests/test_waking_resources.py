@@ -53,6 +53,9 @@ def every_way(store):
     assert select.select([number], [], [], 10)[0]
     assert os.read(number, 4096)
     waiter.stop()
+    stopped.append(waiter)
+
+stopped = []
 """
 
 

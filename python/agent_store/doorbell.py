@@ -50,6 +50,7 @@ class Doorbell:
     def ring(self) -> None:
         """Wake whoever waits: after a commit on a connection of one's own, which nobody else sees.
 
-        Other commits ring by themselves. One that does not is noticed in a quarter of a second.
+        Other commits ring by themselves. One that does not is noticed in a quarter of a second, on a
+        server in one.
         """
         self._binding.backend.ring()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PAUSES = (0.1, 5.0)
 """Seconds before a database that cannot be read is tried again: at first, and at most."""
+LAST = 5.0
+"""Seconds that the program's end waits for callbacks that run, all together."""
 NAP = 0.05
 """Seconds after which one who pauses sees that it was closed."""
 _running: "set[Subscription]" = set()
@@ -63,10 +65,13 @@ class Subscription:
 
         For any thread, and for handlers of signals. Any number of times.
         """
-        self._closed = True
-        self._waiter.stop()
+        self._end()
         if self._thread is not threading.current_thread():
             self._thread.join()
+
+    def _end(self) -> None:
+        self._closed = True
+        self._waiter.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -119,8 +124,12 @@ class Subscription:
 
 
 def _close_all() -> None:
-    for one in list(_running):
-        one.close()
+    until = time.monotonic() + LAST
+    running = list(_running)
+    for one in running:
+        one._end()  # noqa: SLF001
+    for one in running:  # A callback may wait for what comes no more.
+        one._thread.join(max(0.0, until - time.monotonic()))  # noqa: SLF001
 
 
 # What subscriptions of threads and of tasks have in common.

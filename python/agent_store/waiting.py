@@ -28,7 +28,11 @@ def checked_timeout(timeout: float | None) -> float | None:
         return None
     if not isinstance(timeout, int | float):
         raise TypeError(f"timeout must be a number of seconds, or None to wait for ever, not {type(timeout).__name__}")
-    if not math.isfinite(timeout) or timeout < 0:
+    try:
+        possible = math.isfinite(timeout) and timeout >= 0
+    except OverflowError:  # An int that is more than any float.
+        possible = False
+    if not possible:
         raise ValueError(f"timeout must be a finite number of seconds, 0 or more, not {timeout}; None waits for ever")
     return timeout
 

@@ -65,9 +65,8 @@ class AsyncTransactionBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         leave = partial(self._block.__exit__, kind, error, None)
-        if (
-            kind is GeneratorExit and self._entered
-        ):  # Python's own end of who will never run again: nothing can be awaited.
+        if kind is GeneratorExit and self._entered:
+            # Python's own end of who will never run again: nothing can be awaited.
             scope = self._entered.pop()
             self._calls.binding.within(scope, leave)
             self._calls.leave(scope)

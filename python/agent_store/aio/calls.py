@@ -56,8 +56,10 @@ class Calls:
         """They do no more, once nothing is open in it."""
         if scope.open or scope.drawing:
             return
-        for task in [task for task, of in self._scopes.items() if of is scope]:
-            del self._scopes[task]
+        for task in [*self._scopes.keyrefs()]:  # A copy at once: other threads have tasks, too.
+            alive = task()
+            if alive is not None and self._scopes.get(alive) is scope:
+                del self._scopes[alive]
 
     async def read(self, call: Callable[Args, Result], /, *args: Args.args, **kwargs: Args.kwargs) -> Result:
         """What a call that only reads returns."""
@@ -120,13 +122,20 @@ class Calls:
     def bell(self) -> Bell:
         """By which the running loop's tasks wait."""
         loop = asyncio.get_running_loop()
-        for ended in [other for other in self._bells if other.is_closed()]:
-            self._bells.pop(ended).shut()
+        self._shut_ended()
         return self._bells.setdefault(loop, Bell(self, loop))
+
+    def _shut_ended(self) -> None:
+        """Those of loops that are closed, which no task of theirs can."""
+        for loop in [*self._bells]:  # A copy at once: other threads have loops, too.
+            bell = self._bells.pop(loop, None) if loop.is_closed() else None
+            if bell is not None:
+                bell.shut()
 
     def shut(self) -> None:
         """The store is closed: who waits is told, and the threads end when what they do has."""
         running = asyncio.get_running_loop()
+        self._shut_ended()
         for loop, bell in list(self._bells.items()):
             if loop is running:
                 bell.shut()

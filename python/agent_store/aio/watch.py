@@ -74,7 +74,8 @@ class AsyncWatch:
         raise StopAsyncIteration
 
     async def __aenter__(self) -> Self:
-        await self._following.begin()
+        if not self._following.is_closed():
+            await self._following.begin()
         return self
 
     async def __aexit__(

@@ -47,7 +47,7 @@ class Waiter(Protocol):
 
     What it tells is a hint, and the database is the truth. Who wants to miss nothing does this, again and again: `seen
     = look()`, read the database, and, where nothing is new there, `wait(seen, …)`. A commit after that look ends the
-    wait, however it came about: who does not ring is noticed in a quarter of a second.
+    wait, however it came about: who does not ring is noticed in a second, on SQLite in a quarter.
 
     `look` and `wait` raise StoreClosed once the store is closed, StoreReplaced where another database, or another
     state of it, was put in its place, and ForkedStore.

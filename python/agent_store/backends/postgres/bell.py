@@ -1,6 +1,7 @@
 """The bell of a store on a server: who waits in this process, and the thread that hears of other processes."""
 
 import atexit
+import logging
 import os
 import threading
 import time
@@ -8,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from agent_store.backends.postgres.listener import Listener, channel
+from agent_store.errors import BackendError
 
 if TYPE_CHECKING:
     from agent_store.backends.postgres.address import Address
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from agent_store.backends.postgres.waiter import Waiter
     from agent_store.errors import StoreError
 
+_log = logging.getLogger("agent_store")
 APART = 0.002  # seconds between two rings that each go along with what they are rung for
 
 
@@ -34,6 +37,7 @@ class Bell:
         self._listener: Listener | None = None
         self._stores = 0
         self._heard = False
+        self._mute = False  # and it was told
         self._rung = 0.0
 
     def join(self) -> None:
@@ -56,7 +60,9 @@ class Bell:
         """One who waits; from here on somebody listens."""
         with self._lock:
             self._waiters.add(waiter)
-        self._listening().alarm.set()
+        with self._lock:
+            listener = self._listening()
+        listener.alarm.set()
 
     def left(self) -> None:
         """One who waits has been stopped. It takes no lock."""
@@ -70,7 +76,7 @@ class Bell:
         if self._waiters:
             self.wake()
         if heard and not rung:
-            self._listening().notify()
+            self._notify()
 
     def goes_along(self) -> bool:
         """True where a ring is to travel behind the next entry, which saves it a way to the server and back.
@@ -106,13 +112,31 @@ class Bell:
                 self._waiters.discard(waiter)
             return len(self._waiters) > 0
 
+    def _notify(self) -> None:
+        try:
+            with self._lock:
+                listener = self._listening()
+                listener.wanted.yet = True  # Under the lock, which the thread takes to end.
+        except BackendError as error:  # What was committed is committed, and they look by themselves.
+            if not self._mute:
+                _log.warning("%s: who waits elsewhere is not told, and sees it a little later (%s)", self.shown, error)
+            self._mute = True
+            return
+        self._mute = False
+        listener.notify()
+
     def _listening(self) -> Listener:
-        with self._lock:
-            listener = self._listener
-            if listener is None:
-                listener = self._listener = Listener(self)
+        """Under the lock. BackendError where the system has no thread for it, or no descriptor."""
+        if self._listener is None:
+            try:
+                listener = Listener(self)
                 listener.start()
-            return listener
+            except (OSError, RuntimeError) as error:  # The latter is Python's own, for threads.
+                raise BackendError(
+                    f"waiting takes a thread and a descriptor, and none could be had: {error}"
+                ) from error
+            self._listener = listener
+        return self._listener
 
     def ended(self, listener: Listener) -> bool:
         """The thread wants to end; False where it is needed after all."""

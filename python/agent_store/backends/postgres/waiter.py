@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from agent_store.backends.postgres.alarm import Alarm
-from agent_store.errors import StoreClosed, StoreError
+from agent_store.errors import BackendError, StoreClosed, StoreError
 
 if TYPE_CHECKING:
     from agent_store.backends.postgres.bell import Bell
@@ -68,7 +68,10 @@ class Waiter:
             if self._alarm is None:
                 if self._stopped:
                     raise StoreClosed("the waiter was stopped")
-                self._alarm = Alarm()
+                try:
+                    self._alarm = Alarm()
+                except OSError as error:
+                    raise BackendError(f"no descriptor for an event loop can be made ({error})") from error
                 self._alarm.set()
             return self._alarm.fileno()
 
