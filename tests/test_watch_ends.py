@@ -72,7 +72,7 @@ def test_closed_inside_the_loop(store: Store) -> None:
 
 @waits
 def test_closed_by_another_thread_while_it_sleeps(store: Store) -> None:
-    watch = store.watch()
+    watch = store.watch(timeout=2 * LATE)
     with asleep(watch) as taking, soon():
         watch.close()
         assert taking.results() == [[]]
