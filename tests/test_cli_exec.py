@@ -231,6 +231,14 @@ def running(path: Path, *command: object, options: tuple[object, ...] = ()) -> I
             process.kill()
 
 
+@pytest.fixture(autouse=True)
+def _hang_up_is_heard() -> Iterator[None]:
+    """Also where these tests are started by nohup, of which what they start would inherit that it is not."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def line(process: subprocess.Popen[bytes]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().decode().rstrip("\n")

@@ -41,6 +41,10 @@ mod unix {
         OpenOptions::new().read(true).write(write).custom_flags(flags).open(path)
     }
 
+    pub fn has_one_name(file: &Metadata) -> bool {
+        file.nlink() == 1
+    }
+
     /// How many bytes there were.
     pub fn read_start(file: &File, into: &mut [u8]) -> io::Result<usize> {
         file.read_at(into, 0)
@@ -104,6 +108,11 @@ mod windows {
 
     pub fn open_there(path: &Path, write: bool) -> io::Result<File> {
         OpenOptions::new().read(true).write(write).open(path)
+    }
+
+    /// Who may give it another may do anything with it.
+    pub fn has_one_name(_: &Metadata) -> bool {
+        true
     }
 
     pub fn read_start(file: &File, into: &mut [u8]) -> io::Result<usize> {

@@ -214,7 +214,7 @@ fn open(path: &Path, found: &Metadata, mend: bool, foreign: &mut Option<Inode>) 
         Err(_) => (files::open_there(path, false).ok()?, false),
     };
     let mut head = [0; MAGIC.len()];
-    let read = files::read_start(&file, &mut head).unwrap_or(0);
+    let read = files::read_start(&file, &mut head).ok()?;
     let begun = head[..read] == MAGIC[..read];
     // Zeros are what a power cut may leave of one that was just made.
     if !begun && head != [0; MAGIC.len()] {
@@ -225,7 +225,8 @@ fn open(path: &Path, found: &Metadata, mend: bool, foreign: &mut Option<Inode>) 
     if length == LENGTH as u64 && begun {
         return Word::of(file, writable).ok();
     }
-    if mend && writable { fill(file).ok() } else { None }
+    // By another name it may be somebody else's file.
+    if mend && writable && files::has_one_name(found) { fill(file).ok() } else { None }
 }
 
 /// Its bytes, but for the number, which only ever rises.

@@ -24,7 +24,8 @@ APART = 0.002  # seconds between two rings that each go along with what they are
 class Bell:
     """One for all stores of a process that were opened by the same URL. It makes nothing before it is needed.
 
-    Its lock is held for a few lines only, and never while a server is asked.
+    Its lock is held for a few lines only, and never while a server is asked. The handler of a signal may close a store
+    in the midst of them, in the same thread.
     """
 
     def __init__(self, address: "Address", statements: "Statements", oid: int) -> None:
@@ -32,7 +33,7 @@ class Bell:
         self.shown = address.shown
         self.channel = channel(oid)
         self.count = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waiters: weakref.WeakSet[Waiter] = weakref.WeakSet()
         self._listener: Listener | None = None
         self._stores = 0

@@ -54,6 +54,7 @@ class Own(Database):
                 )
             self.oid = oid if oid is not None else setup.create(wire, self.statements, self.timeout)
         self.bell = bell_of(self.address, self.statements, self.oid)
+        self._joined = [self.bell]
 
     def stop_preparing(self) -> None:
         """For good: a pooler is in the way, which gives each transaction another session."""
@@ -158,8 +159,7 @@ class Own(Database):
         """The idle connections now, the others as their calls end."""
         if os.getpid() != self._pid:
             self.check_open()
-        if self.closed:
-            return
         self.closed = True
         self.pool.close()
-        self.bell.leave()
+        with contextlib.suppress(IndexError):  # Two threads may close it at once: one of them leaves.
+            self._joined.pop().leave()
