@@ -207,6 +207,12 @@ def test_waking(cell: Waking, folders: Callable[[str], Path], waking: Callable[[
     waking(tuple(row))
 
 
+def test_bare_waking(folders: Callable[[str], Path], waking: Callable[[Row], None]) -> None:
+    found = cells_waking.by_pipe(folders("new"), 400)
+    shown = [f"{found.at(part) * 1e6:,.0f}" for part in (0.5, 0.99)]
+    waking(("(a bare pipe between two processes)", "", "", "", "", *shown, "", ""))
+
+
 def test_idle(folders: Callable[[str], Path], waking: Callable[[Row], None]) -> None:
     ours, floor = cells_waking.idle(folders("new"), 5.0)
     mark = "!" if ours > IDLE_AT_MOST * floor else " "

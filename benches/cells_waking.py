@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import psycopg
 
 import agent_store
+import waking
 from agent_store import Store, _core
 from by_hand import ByHand
 from cells import STREAM, Cell, Rows, new_store, of_one, one_by_one, remove, writer
@@ -21,6 +21,7 @@ from pairs import Pair, Work
 from postgres_server import url_of
 from waking import (
     NEWEST,
+    PAUSE,
     POLL,
     ROWS,
     Latencies,
@@ -41,11 +42,16 @@ TABLE = """CREATE TABLE by_hand (
 
 @dataclass(frozen=True)
 class Waking:
-    """How many times faster the half that is fastest must be, and 99 of 100."""
+    """How many times faster the half that is fastest must be, and 99 of 100.
+
+    `reached`: what the half is where a bare pipe between two processes takes 45 µs to wake the other, less than the bar
+    as that is of a machine where it takes 5. The tests hold this, and `make bench` shows the bar.
+    """
 
     name: str
     half: float
     most: float | None
+    reached: float
     ours: Measured
     floor: Measured
     commits: int = 400
@@ -86,6 +92,16 @@ def polled(read: str) -> Measured:
     return measured
 
 
+def by_pipe(_: Path, commits: int) -> Latencies:
+    """What it takes to wake another process at all: a byte in a pipe, and nothing to read or write besides."""
+    program = f"import time\nfor _ in range({commits}):\n time.sleep({PAUSE})\n print(time.monotonic_ns(), flush=True)"
+    seconds: list[float] = []
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        seconds.extend((time.monotonic_ns() - int(line)) / 1e9 for line in process.stdout)
+    return Latencies(sorted(seconds))
+
+
 def clear(path: Path) -> None:
     remove(path)
     Path(f"{path}-bell").unlink(missing_ok=True)
@@ -107,10 +123,10 @@ def listening(_: Path, commits: int) -> Latencies:
 
 
 WAKING = (
-    Waking("wait", 20, 8, on_file(by_wait), polled(NEWEST)),
-    Waking("watch, with the entry in hand", 8, None, on_file(by_watch), polled(ROWS)),
-    Waking("async watch, with the entry in hand", 3, None, async_on_file, polled(ROWS)),
-    Waking("PostgreSQL watch", 1, None, on_server, listening),
+    Waking("wait", 20, 8, 5, on_file(by_wait), polled(NEWEST)),
+    Waking("watch, with the entry in hand", 8, None, 4, on_file(by_watch), polled(ROWS)),
+    Waking("async watch, with the entry in hand", 3, None, 2, async_on_file, polled(ROWS)),
+    Waking("PostgreSQL watch", 1, None, 0.7, on_server, listening),
 )
 
 
@@ -193,7 +209,9 @@ def appending_without_rings(
 @contextmanager
 def a_listener(url: str) -> Iterator[None]:
     """A process that waits for each commit."""
-    with subprocess.Popen([sys.executable, __file__, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, waking.__file__, "wait", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"waiting\n"
         try:
@@ -236,21 +254,3 @@ CELLS = (
         files="server",
     ),
 )
-
-
-def main(url: str) -> None:
-    with agent_store.open(url) as store, store.watch(timeout=60) as watch:
-
-        def close_when_told() -> None:
-            sys.stdin.read()
-            watch.close()
-
-        threading.Thread(target=close_when_told).start()
-        store.doorbell.wait(timeout=0.1)
-        print("waiting", flush=True)
-        for _ in watch:
-            pass
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

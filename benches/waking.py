@@ -5,6 +5,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -219,17 +220,35 @@ COMMITS = {
 }
 
 
-def main(how: str, target: str, count: str) -> None:
+def wait(url: str) -> None:
+    """For each commit, until standard input ends."""
+    with agent_store.open(url) as store, store.watch(timeout=60) as watch:
+
+        def close_when_told() -> None:
+            sys.stdin.read()
+            watch.close()
+
+        threading.Thread(target=close_when_told).start()
+        store.doorbell.wait(timeout=0.1)
+        print("waiting", flush=True)
+        for _ in watch:
+            pass
+
+
+def main(how: str, target: str, count: int) -> None:
     commit = COMMITS[how](target)
     commit(1)
     print("ready", flush=True)
     sys.stdin.readline()
     moments = []
-    for number in range(2, int(count) + 2):
+    for number in range(2, count + 2):
         time.sleep(PAUSE)
         moments.append(commit(number))
     print(json.dumps(moments))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "wait":
+        wait(sys.argv[2])
+    else:
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

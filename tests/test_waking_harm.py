@@ -230,3 +230,13 @@ def test_a_file_with_another_name_is_not_harmed(path: Path, feed: Feed) -> None:
         feed(path, 1, 0)
         assert store.doorbell.wait(0, timeout=10) == 1
     assert victim_is_as_it_was(path)
+
+
+def test_an_empty_file_with_another_name_is_not_filled(path: Path, feed: Feed) -> None:
+    victim = path.with_name("empty")
+    victim.touch()
+    bell_of(store_at(path)).hardlink_to(victim)
+    with agent_store.open(path) as store:
+        feed(path, 1, 0)
+        assert store.doorbell.wait(0, timeout=10) == 1
+    assert victim.stat().st_size == 0
