@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pytest
 
 import agent_store
-from agent_store import AsyncStore
+from agent_store import AsyncStore, AsyncWatch
 from stores import File, Place, Schema
 from threads import PATIENCE
 
@@ -17,6 +17,8 @@ LOOPS = ("asyncio", *(("uvloop",) if importlib.util.find_spec("uvloop") else ())
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
+MOMENT = 0.05
+"""Seconds in which a task comes to where it sleeps; should it take longer, a test has looked at less."""
 ON_ONE = {"memory": "asyncio", "postgres": LOOPS[-1]}
 """A file is tested on every loop. How one waits on a loop has little to do with what database it is for."""
 
@@ -76,3 +78,16 @@ async def all_of(store: AsyncStore) -> list[bytes]:
     verdict = await store.verify()
     assert verdict.holds, verdict.breaks
     return [entry.payload async for entry in store.entries()]
+
+
+async def take(watch: AsyncWatch, count: int) -> list[bytes]:
+    async with asyncio.timeout(PATIENCE):
+        return [(await anext(watch)).payload for _ in range(count)]
+
+
+async def asleep(work: Awaitable[Result]) -> "asyncio.Future[Result]":
+    """A task that sleeps by now."""
+    task = asyncio.ensure_future(work)
+    await asyncio.sleep(MOMENT)
+    assert not task.done()
+    return task
