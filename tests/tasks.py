@@ -61,6 +61,10 @@ def opening(place: Place, **options: Any) -> Any:
     return agent_store.open_async(":memory:" if place.kind == "memory" else place.path, **options)
 
 
+async def opened(target: Any, **options: Any) -> AsyncStore:
+    return await agent_store.open_async(target, **options)
+
+
 async def begun(work: Coroutine[Any, Any, Result]) -> "asyncio.Task[Result]":
     """A task that has come to where it waits for a thread."""
     task = asyncio.create_task(work)

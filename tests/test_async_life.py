@@ -7,14 +7,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import agent_store
 from agent_store import AsyncStore
 from stores import Place
-from tasks import LOOPS, Run, all_of, opening, outcome, run_on
+from tasks import LOOPS, Run, all_of, opened, opening, outcome, run_on
 from threads import PATIENCE
 
 CRATE = Path(__file__).parent / "data" / "crate-0.1.2.db"
@@ -41,10 +40,6 @@ def test_awaited_or_entered(path: Path, run: Run) -> None:
             assert await store.position() == 0
 
     run(main())
-
-
-async def opened(target: Any, **options: Any) -> AsyncStore:
-    return await agent_store.open_async(target, **options)
 
 
 def test_what_cannot_be_opened(tmp_path: Path, run: Run) -> None:
