@@ -136,3 +136,13 @@ def run(request: pytest.FixtureRequest) -> Run:
 def sql(place: Place) -> Callable[[str], str]:
     """Writes a statement as the store's database has it: `Place.sql`."""
     return place.sql
+
+
+@pytest.fixture(params=["file", "memory"])
+def waited(request: pytest.FixtureRequest, path: Path) -> Iterator[agent_store.Store]:
+    """A native store with an entry, a counter and a table of the caller's, to be waited at."""
+    with agent_store.open(path if request.param == "file" else ":memory:") as store:
+        store.log("s", "w").append(b"first")
+        store.generation("g").set(5)
+        store.execute("CREATE TABLE own (x INTEGER)")
+        yield store

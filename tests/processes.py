@@ -2,6 +2,24 @@
 
 import subprocess
 import sys
+from types import TracebackType
+from typing import Self
+
+
+class Ended:
+    """What is done in a process, which is killed at the end of the block if it still runs."""
+
+    process: subprocess.Popen[str]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
 
 
 def script(code: str, *arguments: object) -> subprocess.Popen[str]:

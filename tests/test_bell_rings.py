@@ -6,7 +6,7 @@ import select
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,15 +22,6 @@ from bells import (
     settled,
     waiter_of,
 )
-
-
-@pytest.fixture(params=["file", "memory"])
-def waited(request: pytest.FixtureRequest, path: Path) -> Iterator[Store]:
-    with agent_store.open(path if request.param == "file" else ":memory:") as store:
-        store.log("s", "w").append(b"first")
-        store.generation("g").set(5)
-        store.execute("CREATE TABLE own (x INTEGER)")
-        yield store
 
 
 def in_a_transaction(store: Store) -> None:

@@ -4,7 +4,6 @@ import os
 import signal
 import statistics
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ import agent_store
 from agent_store import Store
 from agent_store.errors import StoreClosed, StoreReplaced
 from bells import UNHEARD, another, drain, ended, readable, settled, waiter_of
-
-
-@pytest.fixture(params=["file", "memory"])
-def waited(request: pytest.FixtureRequest, path: Path) -> Iterator[Store]:
-    with agent_store.open(path if request.param == "file" else ":memory:") as store:
-        store.log("s", "w").append(b"first")
-        store.generation("g").set(5)
-        store.execute("CREATE TABLE own (x INTEGER)")
-        yield store
 
 
 def test_the_timeout(waited: Store) -> None:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
+
+from processes import Ended
 
 if TYPE_CHECKING:
     from agent_store import Store
@@ -29,7 +30,7 @@ class Seen(NamedTuple):
     at: int
 
 
-class Watchers:
+class Watchers(Ended):
     """A process whose threads follow the store from its first entry on, each in the next of `ways`, round and round."""
 
     def __init__(
@@ -45,16 +46,6 @@ class Watchers:
         }
         command = [sys.executable, __file__, json.dumps(how)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
 
     def begin(self) -> Self:
         """Once all threads run."""

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
+
+from processes import Ended
 
 if TYPE_CHECKING:
     from agent_store import Store
@@ -35,7 +36,7 @@ class Note(NamedTuple):
     number: int
 
 
-class Writer:
+class Writer(Ended):
     """Its threads append to a log of their own and a common one by turns, and bump a counter now and then.
 
     `target` is a path or a URL; with `lent` each thread has a connection of its own to it, and a store on that. `rest`:
@@ -73,16 +74,6 @@ class Writer:
         }
         command = [sys.executable, __file__, json.dumps(how)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
 
     def begin(self) -> None:
         """Once it has opened the store."""

@@ -61,7 +61,6 @@ class Bell:
         """One who waits; from here on somebody listens."""
         with self._lock:
             self._waiters.add(waiter)
-        with self._lock:
             listener = self._listening()
         listener.alarm.set()
 
