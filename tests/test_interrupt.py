@@ -123,8 +123,8 @@ def interrupted(of_the_core: Callable[[], object], seconds: float = 10) -> None:
 def interrupted_asleep(sleeps: Callable[[], object], seconds: float) -> None:
     """Call what sleeps, and have a real signal come amid that."""
     ctrl_c = threading.Timer(ASLEEP, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
+    begun = time.monotonic()  # Before the timer, which else may be ahead of it.
     ctrl_c.start()
-    begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         sleeps()
     assert ASLEEP <= time.monotonic() - begun < ASLEEP + seconds
