@@ -14,7 +14,7 @@ use crate::evidence::tile::{self, Place, Tile};
 use crate::evidence::tree::{self, LARGEST, Range};
 
 /// A whole number from 0 to 2^63 − 1, or ValueError.
-struct Size(u64);
+pub struct Size(u64);
 
 impl<'py> FromPyObject<'_, 'py> for Size {
     type Error = PyErr;
