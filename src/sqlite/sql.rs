@@ -48,6 +48,7 @@ macro_rules! named {
 }
 
 named! {
+    "add_erased"
     "add_erasure"
     "add_note"
     "erasure"
