@@ -1,5 +1,6 @@
 """One transaction that is on disk when its COMMIT returns, and of which nothing that it removed is left, whatever the
-caller has set: https://www.sqlite.org/pragma.html says what each of these is."""
+caller has set: https://www.sqlite.org/pragma.html says what each of these is.
+"""
 
 import sqlite3
 

@@ -101,9 +101,7 @@ class Transaction:
         if synced and not self._commits:
             raise part_of_another()
         savepoint = None if self._own else f"agent_store_{self._level}"
-        self._open = _Open(
-            session, turn, self.fate, savepoint=savepoint, synced=Synced(session) if synced else None
-        )
+        self._open = _Open(session, turn, self.fate, savepoint=savepoint, synced=Synced(session) if synced else None)
         # No __del__: it would run for each that was ended too, and lose an interrupt that fell into it.
         self._abandoned = weakref.finalize(self, self._open.abandon)
         self._abandoned.atexit = False
