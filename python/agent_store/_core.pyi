@@ -6,11 +6,14 @@ from agent_store.store import Store
 from agent_store.transaction import Binding
 
 _Row: TypeAlias = tuple[int, int, int, bytes, bytes]
+_Wanted: TypeAlias = tuple[int, int, int]
+"""(level, number, width) of a tile: so many of its hashes are wanted; a longer one that is given is cut."""
 
 __all__ = [
     "Appended",
     "Checker",
     "CommitEvent",
+    "Ed25519",
     "Entry",
     "Findings",
     "Fingerprint",
@@ -23,16 +26,30 @@ __all__ = [
     "Waiter",
     "_options",
     "as_payload",
+    "check_consistency",
     "check_name",
     "check_options",
     "check_statement",
     "check_writable",
+    "consistency",
+    "consistency_needs",
     "copy_block",
     "draw_payloads",
     "draw_rows",
+    "ed25519_verify",
+    "edge_of",
+    "empty_root",
     "extend",
     "extend_rows",
+    "grow",
+    "inclusion",
+    "inclusion_needs",
+    "leaf",
+    "leaf_hash",
+    "new_seed",
     "ring_file",
+    "root_from_inclusion",
+    "root_of",
 ]
 
 @final
@@ -320,3 +337,29 @@ def extend_rows(
 ) -> list[_Row]: ...
 def copy_block(rows: list[_Row]) -> bytes: ...
 def ring_file(path: str) -> None: ...
+
+@final
+class Ed25519:
+    def __new__(cls, seed: bytes) -> Self: ...
+    @property
+    def public_key(self) -> bytes: ...
+    def sign(self, message: bytes) -> bytes: ...
+
+def ed25519_verify(public_key: bytes, message: bytes, signature: bytes) -> bool: ...
+def new_seed() -> bytes: ...
+def leaf(
+    stream: str, writer: str, seq: int, prev_hash: bytes | None, content_hash: bytes, payload_len: int
+) -> bytes: ...
+def leaf_hash(
+    stream: str, writer: str, seq: int, prev_hash: bytes | None, content_hash: bytes, payload_len: int
+) -> bytes: ...
+def empty_root() -> bytes: ...
+def edge_of(size: int) -> list[_Wanted]: ...
+def grow(size: int, edge: Sequence[bytes], leaf_hashes: bytes) -> list[tuple[int, int, bytes]]: ...
+def root_of(size: int, tiles: Sequence[bytes]) -> bytes: ...
+def inclusion_needs(index: int, size: int) -> list[_Wanted]: ...
+def inclusion(index: int, size: int, tiles: Sequence[bytes]) -> list[bytes]: ...
+def consistency_needs(old: int, new: int) -> list[_Wanted]: ...
+def consistency(old: int, new: int, tiles: Sequence[bytes]) -> list[bytes]: ...
+def root_from_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes: ...
+def check_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool: ...
