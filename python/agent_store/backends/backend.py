@@ -250,6 +250,17 @@ class Backend(Protocol[Tx, Pages]):
         `may_write=False`, from inside an iterable of `append_many`: TransactionConflict for such a statement.
         """
 
+    # The store's own statements beside those above: signed notes, tiles, erasures.
+
+    def fetch(self, statement: str, *params: object, tx: Tx | None = None) -> list[tuple[Any, ...]]:
+        """All rows of the statement in `agent_store/sql/<kind>/<statement>.sql`, as plain tuples.
+
+        None for a stored value of another type than its column is to have.
+        """
+
+    def change(self, statement: str, *params: object, tx: Tx | None = None) -> int:
+        """Run a statement of that kind that changes rows; how many."""
+
     # Waking. Every commit that appended or moved a counter rings, after it can be read; a rollback never does.
 
     def waiter(self) -> Waiter:

@@ -200,6 +200,12 @@ class Dbapi:
 
         return self._write(tx, execute)
 
+    def fetch(self, statement: str, *params: object, tx: Transaction | None = None) -> list[tuple[Any, ...]]:
+        return self._read(tx, lambda: self._session.fetch(statement, *params))
+
+    def change(self, statement: str, *params: object, tx: Transaction | None = None) -> int:
+        return self._write(tx, lambda _: self._session.change(statement, *params))
+
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True
     ) -> list[tuple[Any, ...]]:

@@ -213,6 +213,18 @@ class Database(abc.ABC):
             turn.run(last=True)
             return changed
 
+    def fetch(self, statement: str, *params: object, tx: Transaction | None = None) -> list[tuple[Any, ...]]:
+        """All rows of one of our own statements."""
+        with self.reader(tx) as reader:
+            return reader.fetch(statement, *params)
+
+    def change(self, statement: str, *params: object, tx: Transaction | None = None) -> int:
+        """How many rows one of our own statements changed."""
+        self._check_writable()
+        with self.turn(tx) as turn:
+            (rows,) = turn.run(turn.call(statement, *params), last=True)
+            return len(rows)
+
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True
     ) -> list[tuple[Any, ...]]:
