@@ -63,6 +63,12 @@ class Waiter(Protocol):
         handler raises leaves within 100 ms.
         """
 
+    def read(self, pages: Any, limit: int, seen: int, timeout: float | None) -> list[Entry] | None:
+        """`wait`, and where that is True what `Backend.read(pages, limit)` gives then; None where it is not.
+
+        It is a verb of its own for a backend that can read sooner than whoever it wakes could ask.
+        """
+
     def fileno(self) -> int:
         """A descriptor for an event loop, made at the first call: readable after a ring, or once `look` would raise.
 
