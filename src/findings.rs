@@ -28,7 +28,7 @@ pub enum Kind {
     Corrupt,
     /// Not what was sealed.
     Seal,
-    /// An erased payload that is still there, or a record of an erasure that does not fit.
+    /// A payload and the record of its erasure are not as an erasure leaves them.
     Erasure,
 }
 
@@ -93,6 +93,8 @@ pub struct Gap {
 pub struct Findings {
     pub entries: u64,
     pub entries_hold: u64,
+    /// Entries whose payload was erased, which is recorded: their hashes are taken as they are stored.
+    pub erased: u64,
     pub logs: u64,
     pub breaks: Vec<Break>,
     pub breaks_total: u64,
@@ -205,6 +207,7 @@ impl Findings {
     pub fn merge(&mut self, other: Self) {
         self.entries += other.entries;
         self.entries_hold += other.entries_hold;
+        self.erased += other.erased;
         for (mine, others) in [(&mut self.orphaned, other.orphaned), (&mut self.unheld, other.unheld)] {
             for (log, entries) in others {
                 *mine.entry(log).or_default() += entries;

@@ -21,7 +21,7 @@ pub struct Judge {
 
 /// What is known of a row after a look at it.
 enum Outcome {
-    /// Whether it holds, its hash will tell.
+    /// Whether it holds, its hash will tell, or, where the payload was erased, has been told.
     Hashed,
     /// It does not, whatever its hash.
     Unheld,
@@ -128,11 +128,20 @@ impl Judge {
             self.report(Kind::Link, row, row.seq, detail);
             broken = true;
         }
+        let erased = row.erased.filter(|_| payload.is_empty());
         let position = row.position;
         let Self { findings, hashes, found, gathered, .. } = self;
         if let Some(gathered) = gathered.as_mut().filter(|gathered| position <= gathered.upto) {
-            let (prev_hash, payload_len) = (prev.copied(), payload.len() as u64);
-            gathered.facts.push(Facts { position, log, seq, prev_hash, content_hash, payload_len });
+            let payload_len = erased.map_or(payload.len() as u64, i64::unsigned_abs);
+            gathered.facts.push(Facts { position, log, seq, prev_hash: prev.copied(), content_hash, payload_len });
+        }
+        if erased.is_some() {
+            findings.erased += 1;
+            if broken {
+                return Ok(Outcome::Unheld);
+            }
+            findings.entries_hold += 1;
+            return Ok(Outcome::Hashed);
         }
         let stored = Stored { number: self.number, log, seq, position, content_hash, broken };
         hashes.push(prev, payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found, gathered));

@@ -12,6 +12,7 @@ pub struct Facts {
     pub prev_hash: Option<Hash>,
     /// As it is stored.
     pub content_hash: Hash,
+    /// Of an erased payload as it is recorded.
     pub payload_len: u64,
 }
 

@@ -17,6 +17,7 @@ statements! {
     FROM_SEQ = "from_seq";
     PAYLOAD = "payload";
     CONTENT = "content";
+    ERASED = "erased";
     PLACES_FORWARD = "places_forward";
     PLACES_REVERSE = "places_reverse";
     LOG_FORWARD = "log_forward";
