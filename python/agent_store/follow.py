@@ -130,9 +130,7 @@ class Follower:
 
     def _begin(self) -> None:
         if self._pages is None:
-            self._pages = self._binding.backend.pages(
-                **self._select, after=self._position, known=self._newest.known
-            )
+            self._pages = self._binding.backend.pages(**self._select, after=self._position, known=self._newest.known)
         self._page, self._next = NOTHING, 0  # The next one takes its memory.
 
     def _keep(self, page: list[Any]) -> bool:
