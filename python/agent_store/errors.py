@@ -184,7 +184,15 @@ class MalformedExport(StoreError):
 
 
 class PayloadErased(StoreError):
-    """The payload was removed for good; the entry stays."""
+    """The payload of the entry at `position` was removed for good; the entry, its hash and its length stay."""
+
+    def __init__(self, stream: str, writer: str, seq: int, position: int) -> None:
+        super().__init__(stream, writer, seq, position)
+        self.stream, self.writer, self.seq, self.position = stream, writer, seq, position
+
+    def __str__(self) -> str:
+        detail = f"the payload of the entry at position {self.position} was erased: it is gone for good"
+        return _placed(self.stream, self.writer, self.seq, detail)
 
 
 class MalformedEvidence(StoreError):

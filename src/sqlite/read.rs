@@ -16,6 +16,7 @@ use super::span::Span;
 use super::sql;
 use super::trail::Trails;
 use super::transaction::{Fate, Transaction};
+use super::via::Via;
 use super::wait::Check;
 use crate::chain::Hash;
 use crate::error::{Error, Result};
@@ -73,6 +74,13 @@ impl Reading {
         self.source.is_some()
     }
 
+    /// The next page of it, read by `via`.
+    pub fn page(&mut self, via: &Via<'_>, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
+        let is_begun = self.is_begun();
+        let next = |conn: &Conn| self.next(&conn.sqlite, limit, path, trails);
+        if is_begun { via.read(next) } else { via.snapshot(next) }
+    }
+
     /// At most `limit` entries more; none when the reading is over. The first ones are all read of one state of the
     /// database, which the caller provides for. `path` is of the store, `trails` of what others have read of it.
     pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
@@ -109,10 +117,7 @@ impl Store {
         check: Check<'_>,
     ) -> Result<Page> {
         reading.enter(tx)?;
-        let (via, is_begun) = (self.via(tx, check), reading.is_begun());
-        let path = self.pool.settings.path.as_deref();
-        let next = |conn: &Conn| reading.next(&conn.sqlite, limit, path, &self.trails);
-        if is_begun { via.read(next) } else { via.snapshot(next) }
+        reading.page(&self.via(tx, check), limit, self.pool.settings.path.as_deref(), &self.trails)
     }
 }
 
@@ -178,7 +183,7 @@ impl Log {
             let Some(row) = found.next()? else {
                 return if self.low < self.high { Err(rows::missing(&self.name, self.low)) } else { Ok(()) };
             };
-            let entry = self.entry(row, page, self.low)?;
+            let entry = self.entry(conn, row, page, self.low)?;
             page.rows.push(Row { prev_hash: self.prev, ..entry });
             self.prev = page.rows.last().map(|row| row.content_hash);
             self.low += 1;
@@ -200,7 +205,7 @@ impl Log {
                 }
                 break;
             };
-            let entry = self.entry(row, page, self.high - 1)?;
+            let entry = self.entry(conn, row, page, self.high - 1)?;
             // What comes next in this direction is what the last one links to.
             if let Some(last) = page.rows.last_mut() {
                 last.prev_hash = Some(entry.content_hash);
@@ -214,7 +219,7 @@ impl Log {
         Ok(())
     }
 
-    fn entry(&self, row: &rusqlite::Row<'_>, page: &mut Page, expected: i64) -> Result<Row> {
+    fn entry(&self, conn: &Connection, row: &rusqlite::Row<'_>, page: &mut Page, expected: i64) -> Result<Row> {
         let seq = row.get(1).unwrap_or(0);
         if seq != expected {
             return Err(rows::missing(&self.name, expected));
@@ -226,6 +231,8 @@ impl Log {
             return Err(rows::malformed(&self.name, Some(seq), "payload is not a blob"));
         };
         let payload = page.keep(payload);
-        Ok(Row { position: row.get(0)?, name: 0, seq, prev_hash: None, content_hash, payload })
+        let position = row.get(0)?;
+        let row = Row { position, name: 0, seq, prev_hash: None, content_hash, payload, erased: None };
+        rows::erased_entry(conn, &self.name, row)
     }
 }

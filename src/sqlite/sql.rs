@@ -17,6 +17,7 @@ statements! {
     FROM_SEQ = "from_seq";
     PAYLOAD = "payload";
     CONTENT = "content";
+    ERASED = "erased";
     PLACES_FORWARD = "places_forward";
     PLACES_REVERSE = "places_reverse";
     LOG_FORWARD = "log_forward";
@@ -48,6 +49,7 @@ macro_rules! named {
 }
 
 named! {
+    "add_erased"
     "add_erasure"
     "add_note"
     "erasure"
