@@ -282,7 +282,7 @@ def test_checkpoints_can_be_pickled_and_are_their_text() -> None:
             checkpoint.root,
         )
     assert type(str(checkpoint)) is str
-    assert {checkpoint: 1}[str(checkpoint)] == 1
+    assert len({checkpoint, str(checkpoint)}) == 1
     assert repr(checkpoint) == f"Checkpoint(origin='{LOG.name}', size=3, root={checkpoint.root[:4].hex()}…)"
     with pytest.raises(AttributeError):
         checkpoint.size = 4  # type: ignore[misc]

@@ -314,7 +314,15 @@ def test_any_facts_are_refused_or_the_same(changed: dict[str, Any], left_out: se
 def run(tmp_path: Path, text: str, entry: object, *words: str) -> "subprocess.CompletedProcess[str]":
     (tmp_path / "it.tlog-proof").write_text(text, "utf-8", newline="")
     (tmp_path / "it.json").write_text(json.dumps(entry))
-    command = [sys.executable, "-W", "error", EXAMPLE, tmp_path / "it.tlog-proof", tmp_path / "it.json", *words]
+    command: list[str | Path] = [
+        sys.executable,
+        "-W",
+        "error",
+        EXAMPLE,
+        tmp_path / "it.tlog-proof",
+        tmp_path / "it.json",
+        *words,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
