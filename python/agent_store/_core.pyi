@@ -176,6 +176,8 @@ class Findings:
     @property
     def head(self) -> tuple[int, bytes] | None: ...
     @property
+    def root(self) -> bytes | None: ...
+    @property
     def breaks(
         self,
     ) -> list[

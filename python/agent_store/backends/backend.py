@@ -203,9 +203,9 @@ class Backend(Protocol[Tx, Pages]):
         log, and what cannot be read at all. Memory stays flat with a million logs. `progress(done, total)` counts
         entries, about 20 times a second; what it raises ends the call.
 
-        With `sealed` the leaves of positions 1 to that one are computed too, and compared with the tiles of the tree:
-        differences, and tiles that are missing or malformed, are breaks of kind seal. `root` of the findings is then the
-        root over these leaves.
+        With `sealed` the leaves of positions 1 to that one are computed too, and compared with the tiles of the tree,
+        all levels of it: differences, and tiles that are missing or malformed, are breaks of kind seal. `root` of the
+        findings is then the root over these leaves.
         """
 
     def leaves(
