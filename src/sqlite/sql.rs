@@ -18,6 +18,7 @@ statements! {
     PAYLOAD = "payload";
     CONTENT = "content";
     ERASED = "erased";
+    AUDIT_ERASURES = "audit_erasures";
     PLACES_FORWARD = "places_forward";
     PLACES_REVERSE = "places_reverse";
     LOG_FORWARD = "log_forward";
@@ -51,6 +52,7 @@ macro_rules! named {
 named! {
     "add_erasure"
     "add_note"
+    "erase"
     "erasure"
     "erasures"
     "newest_note"
