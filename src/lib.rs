@@ -49,6 +49,6 @@ mod _core {
         Transaction, TransactionBlock, Waiter, as_payload, check_consistency, check_name, check_options,
         check_statement, check_writable, consistency, consistency_needs, copy_block, draw_payloads, draw_rows,
         ed25519_verify, edge_of, empty_root, extend, extend_rows, grow, inclusion, inclusion_needs, leaf, leaf_hash,
-        new_seed, ring_file, root_from_inclusion, root_of,
+        new_seed, ring_file, root_from_inclusion, root_of, unbundle,
     };
 }

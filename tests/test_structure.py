@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / "python" / "agent_store"
 RUST = ROOT / "src"
-CRATES = {"blake3", "hashlink", "libc", "pyo3", "rusqlite"}
+CRATES = {"blake3", "ed25519_dalek", "hashlink", "libc", "pyo3", "rusqlite", "sha2"}
 COMMENT = re.compile(r"//.*")
 TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod tests .*?^\}$", re.MULTILINE | re.DOTALL)
 

@@ -30,7 +30,8 @@ class Doorbell:
         Raises StoreClosed where the store is closed meanwhile, StoreReplaced, ForkedStore; TransactionConflict inside
         `transaction()`, BackendError on a caller's connection.
         """
-        return wait_for_rise(self._binding, "wait()", Newest(self._binding).position, after, timeout)
+        newest = Newest(self._binding)
+        return wait_for_rise(self._binding, "wait()", newest.position, newest.wait, after, timeout)
 
     def subscribe(self, callback: "Callable[[CommitEvent], object]", *, after: int | None = None) -> Subscription:
         """Have `callback(CommitEvent)` called for each entry committed from now on, or after position `after`.

@@ -40,6 +40,11 @@ class Newest:
         backend.read(pages, 1, None)
         return self.see(pages.newest)
 
+    def wait(self, waiter: "Waiter", seen: int, timeout: float | None) -> int | None:
+        """`waiter.wait`, and where that is True `position` then; None where it is not."""
+        pages = self._binding.backend.pages(after=LARGEST, known=self.known)
+        return None if waiter.read(pages, 1, seen, timeout) is None else self.see(pages.newest)
+
     def see(self, newest: tuple[int, bytes] | None) -> int:
         """Remember it, if there is one; its position."""
         if newest is None or newest[0] == 0:
@@ -52,7 +57,7 @@ class Follower:
     """Entries in commit order, without a gap and none twice, from a position on.
 
     Whoever sleeps does this, again and again: `take` until it gives None; look at the bell; `step`; and where that is
-    False, sleep until the bell is rung.
+    False, `wait`, or sleep otherwise until the bell is rung.
 
     An interrupt, wherever it falls, takes no entry away: what `take` has not returned comes again.
     """
@@ -104,12 +109,31 @@ class Follower:
             self._pages = None  # It may have come further than what was kept of it.
             raise
 
+    def wait(self, waiter: "Waiter", seen: int, timeout: float | None) -> bool:
+        """`waiter.wait`, and where that is True a `step`, which gives the same; False where it is not.
+
+        To be called after a step that gave False.
+        """
+        try:
+            self._begin()
+            page = waiter.read(self._pages, LARGEST_PAGE, seen, timeout)
+            if page is None:
+                self._pages = None  # Nobody can say how long ago it began.
+            return page is not None and self._keep(page)
+        except BaseException:
+            self._pages = None
+            raise
+
     def _read(self) -> bool:
-        backend = self._binding.backend
+        self._begin()
+        return self._keep(self._binding.backend.read(self._pages, LARGEST_PAGE, None))
+
+    def _begin(self) -> None:
         if self._pages is None:
-            self._pages = backend.pages(**self._select, after=self._position, known=self._newest.known)
+            self._pages = self._binding.backend.pages(**self._select, after=self._position, known=self._newest.known)
         self._page, self._next = NOTHING, 0  # The next one takes its memory.
-        page: list[Any] = backend.read(self._pages, LARGEST_PAGE, None)
+
+    def _keep(self, page: list[Any]) -> bool:
         newest = self._newest.see(self._pages.newest)
         if not page or page[-1].position >= newest:
             self._pages = None

@@ -1,10 +1,15 @@
 """Named counters that only rise."""
 
+from typing import TYPE_CHECKING
+
 from agent_store._core import check_name, check_writable
 from agent_store.follow import Newest
 from agent_store.reading import LARGEST
 from agent_store.transaction import Binding
 from agent_store.waiting import wait_for_rise
+
+if TYPE_CHECKING:
+    from agent_store.backends.backend import Waiter
 
 RESERVED = "_agent_store."
 
@@ -59,7 +64,10 @@ class Generation:
             newest.position()  # StoreReplaced: of another history the value says nothing, however high.
             return value
 
-        return wait_for_rise(self._binding, "wait()", current, after, timeout)
+        def sleep(waiter: "Waiter", seen: int, timeout: float | None) -> int | None:
+            return current() if waiter.wait(seen, timeout) else None
+
+        return wait_for_rise(self._binding, "wait()", current, sleep, after, timeout)
 
     def _change(self, how: str, n: int) -> int:
         if not self._writable:

@@ -98,7 +98,7 @@ class Subscription:
             try:
                 seen = self._waiter.look()  # Before the database is asked: a commit after that ends the sleep.
                 if not self._follower.step():
-                    self._waiter.wait(seen, None)
+                    self._follower.wait(self._waiter, seen, None)
                 pause = 0.0
             except (BackendError, BusyError) as error:
                 pause = longer(pause, self.position, error)

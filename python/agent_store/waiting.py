@@ -3,9 +3,13 @@
 import math
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agent_store.errors import TransactionConflict
 from agent_store.transaction import Binding
+
+if TYPE_CHECKING:
+    from agent_store.backends.backend import Waiter
 
 LONGEST = 3600.0
 """Seconds of one sleep, which every clock can hold; who has more time sleeps again."""
@@ -78,9 +82,17 @@ class Rise:
 
 
 def wait_for_rise(
-    binding: Binding, call: str, read: Callable[[], int], after: int | None, timeout: float | None
+    binding: Binding,
+    call: str,
+    read: Callable[[], int],
+    sleep: "Callable[[Waiter, int, float | None], int | None]",
+    after: int | None,
+    timeout: float | None,
 ) -> int:
-    """What `read` gives, once that is above `after` (None: what it gives first) or the timeout over."""
+    """What `read` gives, once that is above `after` (None: what it gives first) or the timeout over.
+
+    `sleep` is `Waiter.wait`, and gives what `read` would after it, or None where there was no ring.
+    """
     rise = Rise(after, timeout)
     check_can_wait(binding, call)
     waiter = binding.backend.waiter()
@@ -90,6 +102,8 @@ def wait_for_rise(
             now = read()
             if rise.is_over(now):
                 return now
-            waiter.wait(seen, rise.left)
+            risen = sleep(waiter, seen, rise.left)
+            if risen is not None and rise.is_over(risen):
+                return risen
     finally:
         waiter.stop()

@@ -69,8 +69,10 @@ class Watch:
                 left = deadline.left()
                 if left is not None and left <= 0:
                     self.close()
-                else:
-                    self._waiter.wait(seen, left)
+                elif self._follower.wait(self._waiter, seen, left) and not self._is_closed():
+                    entry = self._follower.take()
+                    if entry is not None:
+                        return entry
         except StoreError:
             if not self._closed:
                 raise

@@ -14,7 +14,7 @@ const SHORT: usize = 4;
 const PREFIX: u8 = 0;
 
 /// The names of a log that fit into a leaf.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names<'a> {
     stream: &'a [u8],
     stream_length: u16,
@@ -23,6 +23,14 @@ pub struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
+    pub fn stream(&self) -> &'a [u8] {
+        self.stream
+    }
+
+    pub fn writer(&self) -> &'a [u8] {
+        self.writer
+    }
+
     /// `None` where they are too long.
     pub fn new(stream: &'a [u8], writer: &'a [u8]) -> Option<Self> {
         if stream.len().saturating_add(writer.len()) > LONGEST_NAMES {
@@ -34,7 +42,7 @@ impl<'a> Names<'a> {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf<'a> {
     pub names: Names<'a>,
     pub seq: u64,
@@ -44,7 +52,26 @@ pub struct Leaf<'a> {
     pub payload_len: u64,
 }
 
-impl Leaf<'_> {
+impl<'a> Leaf<'a> {
+    /// `None` for what `bytes` would not have made.
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = bytes.strip_prefix(MAGIC)?;
+        let stream = named(&mut rest)?;
+        let writer = named(&mut rest)?;
+        let seq = u64::from_be_bytes(*taken(&mut rest)?);
+        let [has_prev] = *taken(&mut rest)?;
+        let prev_hash: &Hash = taken(&mut rest)?;
+        let content_hash = taken(&mut rest)?;
+        let payload_len = u64::from_be_bytes(*taken(&mut rest)?);
+        let prev_hash = match has_prev {
+            0 if *prev_hash == [0; 32] => None,
+            1 => Some(prev_hash),
+            _ => return None,
+        };
+        let names = Names::new(stream, writer)?;
+        rest.is_empty().then_some(Self { names, seq, prev_hash, content_hash, payload_len })
+    }
+
     /// What is hashed, without the prefix.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.length()];
@@ -53,21 +80,7 @@ impl Leaf<'_> {
     }
 
     pub fn hash(&self) -> Hash {
-        let length = 1 + self.length();
-        let blocks = sha::blocks(length);
-        let mut short = [[0; BLOCK]; SHORT];
-        let mut long = Vec::new();
-        let input = if let Some(input) = short.get_mut(..blocks) {
-            input
-        } else {
-            long.resize(blocks, [0; BLOCK]);
-            &mut long[..]
-        };
-        if let Some((prefix, leaf)) = input.as_flattened_mut().split_first_mut() {
-            *prefix = PREFIX;
-            self.write(leaf);
-        }
-        sha::padded(input, length)
+        prefixed(self.length(), |leaf| self.write(leaf))
     }
 
     fn length(&self) -> usize {
@@ -94,11 +107,53 @@ impl Leaf<'_> {
     }
 }
 
+/// The hash of a leaf as it stands in a bundle.
+pub fn hash(leaf: &[u8]) -> Hash {
+    prefixed(leaf.len(), |room| room.iter_mut().zip(leaf).for_each(|(to, from)| *to = *from))
+}
+
+fn prefixed(leaf: usize, write: impl FnOnce(&mut [u8])) -> Hash {
+    let length = 1 + leaf;
+    let blocks = sha::blocks(length);
+    let mut short = [[0; BLOCK]; SHORT];
+    let mut long = Vec::new();
+    let input = if let Some(input) = short.get_mut(..blocks) {
+        input
+    } else {
+        long.resize(blocks, [0; BLOCK]);
+        &mut long[..]
+    };
+    if let Some((prefix, leaf)) = input.as_flattened_mut().split_first_mut() {
+        *prefix = PREFIX;
+        write(leaf);
+    }
+    sha::padded(input, length)
+}
+
+fn taken<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    bytes.split_off(..N)?.try_into().ok()
+}
+
+/// What stands after its length.
+fn named<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = u16::from_be_bytes(*taken(bytes)?);
+    bytes.split_off(..length.into())
+}
+
+/// The entries of a bundle (C2SP tlog-tiles), each after its length; `None` where it is cut off.
+pub fn bundled(mut bundle: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut entries = Vec::new();
+    while !bundle.is_empty() {
+        entries.push(named(&mut bundle)?);
+    }
+    Some(entries)
+}
+
 #[cfg(test)]
 mod tests {
     use sha2::{Digest, Sha256};
 
-    use super::{LONGEST_NAMES, Leaf, Names};
+    use super::{LONGEST_NAMES, Leaf, Names, bundled, hash};
 
     #[test]
     fn a_leaf_of_any_length_is_hashed_after_a_zero() {
@@ -111,8 +166,11 @@ mod tests {
                 content_hash: &[2; 32],
                 payload_len: 3,
             };
-            let bytes = [vec![0], leaf.bytes()].concat();
-            assert_eq!(leaf.hash()[..], Sha256::digest(&bytes)[..], "{} bytes", bytes.len());
+            let bytes = leaf.bytes();
+            let expected = Sha256::digest([&[0], &bytes[..]].concat());
+            assert_eq!(leaf.hash()[..], expected[..], "{} bytes", bytes.len());
+            assert_eq!(hash(&bytes)[..], expected[..], "{} bytes", bytes.len());
+            assert_eq!(Leaf::parse(&bytes), Some(leaf));
         }
     }
 
@@ -121,5 +179,32 @@ mod tests {
         let name = vec![b'n'; LONGEST_NAMES];
         assert!(Names::new(&name, b"n").is_none());
         assert!(Names::new(b"n", &name).is_none());
+    }
+
+    #[test]
+    fn what_is_no_leaf_is_none() {
+        for prev_hash in [None, Some(&[1; 32])] {
+            let names = Names::new(b"stream", b"writer").unwrap();
+            let leaf = Leaf { names, seq: 2, prev_hash, content_hash: &[2; 32], payload_len: 3 };
+            let bytes = leaf.bytes();
+            for cut in 0..bytes.len() {
+                assert_eq!(Leaf::parse(&bytes[..cut]), None);
+            }
+            assert_eq!(Leaf::parse(&[&bytes[..], &[0]].concat()), None);
+            for number in 0..bytes.len() {
+                let mut altered = bytes.clone();
+                altered[number] ^= 2;
+                assert!(Leaf::parse(&altered).is_none_or(|leaf| leaf.bytes() == altered), "byte {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bundle_is_taken_apart_unless_it_is_cut_off() {
+        let bundle = b"\x00\x01a\x00\x00\x00\x02bc";
+        assert_eq!(bundled(bundle), Some(vec![&b"a"[..], b"", b"bc"]));
+        assert_eq!(bundled(b""), Some(vec![]));
+        assert_eq!(bundled(&bundle[..8]), None);
+        assert_eq!(bundled(&bundle[..6]), None);
     }
 }

@@ -157,3 +157,131 @@ fn short(place: &Place, width: usize) -> Error {
 fn missing(level: u32, number: u64) -> Error {
     Error::Invalid(format!("tile {number} of level {level} is missing"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::{Error, FULL, LARGEST, edge, grow, needs, proof, root, root_of};
+    use crate::chain::Hash;
+    use crate::evidence::tree::{Range, consistency, inclusion, join, root_from_inclusion};
+
+    fn leaves(count: u64) -> Vec<Hash> {
+        let leaf = |number: u64| {
+            let mut leaf = [0; 32];
+            leaf[..8].copy_from_slice(&number.to_be_bytes());
+            leaf
+        };
+        (0..count).map(leaf).collect()
+    }
+
+    /// What a database would hold of them.
+    #[derive(Default)]
+    struct Stored {
+        size: u64,
+        tiles: HashMap<(u32, u64), Vec<Hash>>,
+    }
+
+    impl Stored {
+        fn tiles(&self, places: &[super::Place]) -> Vec<&[Hash]> {
+            places
+                .iter()
+                .map(|place| self.tiles.get(&(place.level, place.number)).map_or(&[][..], |tile| tile))
+                .collect()
+        }
+
+        fn add(&mut self, leaves: &[Hash]) {
+            let grown = grow(self.size, &self.tiles(&edge(self.size)), leaves).unwrap();
+            self.size += leaves.len() as u64;
+            for tile in grown {
+                let before = self.tiles.insert((tile.level, tile.number), tile.hashes.clone()).unwrap_or_default();
+                assert!(before.len() < tile.hashes.len(), "it has grown");
+                assert_eq!(tile.hashes[..before.len()], before);
+            }
+        }
+
+        fn root(&self) -> Hash {
+            root_of(self.size, &self.tiles(&edge(self.size))).unwrap()
+        }
+    }
+
+    #[test]
+    fn tiles_grown_in_any_steps_are_those_grown_at_once() {
+        let all = leaves(70_000);
+        let mut once = Stored::default();
+        once.add(&all);
+        let mut stepwise = Stored::default();
+        let mut rest = &all[..];
+        for step in [1, 2, 252, 1, 1, 255, 256, 257, 10_000, 0, 54_511, 1, 1].into_iter().cycle() {
+            let (now, later) = rest.split_at(rest.len().min(step));
+            stepwise.add(now);
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(once.tiles, stepwise.tiles);
+        assert_eq!(once.root(), stepwise.root());
+        let mut levels = [0; 3];
+        once.tiles.keys().for_each(|(level, _)| levels[usize::try_from(*level).unwrap()] += 1);
+        assert_eq!(levels, [274, 2, 1]);
+    }
+
+    #[test]
+    fn proofs_come_from_the_tiles_of_a_tree_that_has_grown_since() {
+        let mut stored = Stored::default();
+        stored.add(&leaves(66_000));
+        for size in [1, 255, 256, 257, 512, 65_535, 65_536, 65_537, 66_000] {
+            let places = edge(size);
+            let own = root_of(size, &stored.tiles(&places)).unwrap();
+            for index in [0, size / 3, size - 1] {
+                let nodes = inclusion(index, size).unwrap();
+                let path = proof(&nodes, size, &stored.tiles(&needs(&nodes, size))).unwrap();
+                assert_eq!(
+                    root_from_inclusion(&leaves(index + 1)[usize::try_from(index).unwrap()], index, size, &path),
+                    Some(own)
+                );
+            }
+            let nodes = consistency(size, 66_000).unwrap();
+            assert!(proof(&nodes, 66_000, &stored.tiles(&needs(&nodes, 66_000))).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_full_tile_is_one_node() {
+        let hashes = leaves(256);
+        assert_eq!(
+            root(&hashes[..].try_into().unwrap()),
+            root_of(256, &[&[], &[join(&[root(hashes[..].try_into().unwrap())])]]).unwrap()
+        );
+        let halves = Range::of(255).subtrees().count();
+        assert_eq!((halves, FULL), (8, 256));
+    }
+
+    #[test]
+    fn a_tile_that_is_cut_off_or_left_out_is_refused() {
+        let mut stored = Stored::default();
+        stored.add(&leaves(300));
+        let tiles = stored.tiles(&edge(300));
+        for tiles in [&[&tiles[0][..43], tiles[1]][..], &tiles[..1], &[&tiles[..], &tiles[..1]].concat()] {
+            assert!(matches!(root_of(300, tiles), Err(Error::Invalid(_))));
+            assert!(matches!(grow(300, tiles, &leaves(1)), Err(Error::Invalid(_))));
+        }
+        let nodes = inclusion(299, 300).unwrap();
+        assert!(matches!(proof(&nodes, 300, &tiles[..1]), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn the_largest_tree_has_eight_levels_and_grows_no_more() {
+        let places = edge(LARGEST);
+        assert_eq!(
+            places.iter().map(|place| place.width).collect::<Vec<_>>(),
+            [255, 255, 255, 255, 255, 255, 255, 127]
+        );
+        let full = [[0; 32]; 255];
+        let tiles = [&full[..]; 8];
+        assert!(root_of(LARGEST, &tiles).is_ok());
+        assert!(matches!(grow(LARGEST, &tiles, &leaves(1)), Err(Error::Overflow(_))));
+        assert!(grow(LARGEST - 1, &tiles, &leaves(1)).is_ok());
+    }
+}

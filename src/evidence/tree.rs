@@ -163,3 +163,101 @@ pub fn is_consistent(old: (u64, &Hash), new: (u64, &Hash), proof: &[Hash]) -> bo
 fn starts_inside(old: u64, new: u64) -> bool {
     old < new && !old.is_power_of_two()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LARGEST, Range, consistency, empty_root, inclusion, is_consistent, join, node, root_from_inclusion};
+    use crate::chain::{Hash, hex};
+
+    fn leaves(count: u8) -> Vec<Hash> {
+        (0..count).map(|number| [number; 32]).collect()
+    }
+
+    /// RFC 6962, 2.1, word by word.
+    fn root(leaves: &[Hash]) -> Hash {
+        match leaves {
+            [] => empty_root(),
+            [leaf] => *leaf,
+            _ => {
+                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+                node(&root(left), &root(right))
+            }
+        }
+    }
+
+    fn prove(nodes: &[Range], leaves: &[Hash]) -> Vec<Hash> {
+        let index = |number: u64| usize::try_from(number).unwrap();
+        nodes.iter().map(|range| root(&leaves[index(range.first)..index(range.end)])).collect()
+    }
+
+    #[test]
+    fn the_empty_tree_has_the_hash_of_nothing() {
+        assert_eq!(hex(&empty_root()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn a_range_is_joined_from_the_complete_subtrees_that_it_consists_of() {
+        for size in 0..100 {
+            let leaves = leaves(size);
+            let subtrees: Vec<Hash> = Range::of(size.into())
+                .subtrees()
+                .map(|subtree| {
+                    let first = usize::try_from(subtree.number << subtree.height).unwrap();
+                    root(&leaves[first..first + (1 << subtree.height)])
+                })
+                .collect();
+            assert_eq!(join(&subtrees), root(&leaves), "{size}");
+        }
+    }
+
+    #[test]
+    fn each_leaf_of_each_tree_is_proven_and_no_other_is() {
+        for size in 1..40u8 {
+            let leaves = leaves(size);
+            for index in 0..size {
+                let (leaf, index, size) = (leaves[usize::from(index)], u64::from(index), u64::from(size));
+                let proof = prove(&inclusion(index, size).unwrap(), &leaves);
+                assert_eq!(root_from_inclusion(&leaf, index, size, &proof), Some(root(&leaves)));
+                for other in (0..size).filter(|other| *other != index) {
+                    assert_ne!(root_from_inclusion(&leaf, other, size, &proof), Some(root(&leaves)));
+                }
+                let longer = [&proof[..], &[[0; 32]]].concat();
+                assert_eq!(root_from_inclusion(&leaf, index, size, &longer), None);
+            }
+            assert_eq!(inclusion(size.into(), size.into()), None);
+        }
+    }
+
+    #[test]
+    fn each_beginning_of_each_tree_is_proven_and_no_other_is() {
+        for new in 0..40u8 {
+            let all = leaves(new);
+            let new_root = root(&all);
+            for old in 0..=new {
+                let old_root = root(&all[..old.into()]);
+                let proof = prove(&consistency(old.into(), new.into()).unwrap(), &all);
+                let holds = |old: (u64, &Hash), proof: &[Hash]| is_consistent(old, (new.into(), &new_root), proof);
+                assert!(holds((old.into(), &old_root), &proof), "{old} of {new}");
+                assert!(!holds((old.into(), &[0xff; 32]), &proof), "{old} of {new}");
+                assert!(!holds((old.into(), &old_root), &[&proof[..], &[[0; 32]]].concat()), "{old} of {new}");
+                for number in 0..proof.len() {
+                    let mut altered = proof.clone();
+                    altered[number][0] ^= 1;
+                    assert!(!holds((old.into(), &old_root), &altered), "{old} of {new}");
+                }
+                let other = (new.into(), &[0xff; 32]);
+                assert_eq!(is_consistent((old.into(), &old_root), other, &proof), old == 0 && new > 0);
+            }
+            assert_eq!(consistency(u64::from(new) + 1, new.into()), None);
+        }
+    }
+
+    #[test]
+    fn the_largest_tree_has_proofs_too() {
+        for index in [0, 1, LARGEST / 2, LARGEST - 1] {
+            assert!(inclusion(index, LARGEST).is_some_and(|siblings| siblings.len() >= 62));
+            assert!(consistency(index, LARGEST).is_some());
+        }
+        assert!(!is_consistent((LARGEST - 1, &[0; 32]), (LARGEST, &[0; 32]), &[[0; 32]; 63]));
+    }
+}

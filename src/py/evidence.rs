@@ -9,7 +9,7 @@ use super::{bytes, hash};
 use crate::chain::Hash;
 use crate::error::Result;
 use crate::evidence::key::{self, Key};
-use crate::evidence::leaf::{LONGEST_NAMES, Leaf, Names};
+use crate::evidence::leaf::{self as leaves, LONGEST_NAMES, Leaf, Names};
 use crate::evidence::tile::{self, Place, Tile};
 use crate::evidence::tree::{self, LARGEST, Range};
 
@@ -74,6 +74,29 @@ pub fn leaf_hash<'py>(
     let content_hash = hash(content_hash, "content_hash")?;
     let leaf = leaf_of((stream, writer), &seq, (prev_hash.as_ref(), &content_hash), &payload_len)?;
     Ok(bytes(py, &leaf.hash()))
+}
+
+/// (stream, writer, seq, prev_hash, content_hash, payload_len) of a leaf.
+type Facts<'py> =
+    (Bound<'py, PyString>, Bound<'py, PyString>, u64, Option<Bound<'py, PyBytes>>, Bound<'py, PyBytes>, u64);
+
+/// The hashes of the leaves in an entry bundle, 32 bytes each, and what each leaf says: None where it is none of a store.
+/// ValueError for a bundle that is cut off.
+#[pyfunction]
+pub fn unbundle<'py>(py: Python<'py>, bundle: &[u8]) -> PyResult<(Bound<'py, PyBytes>, Vec<Option<Facts<'py>>>)> {
+    let Some(bundled) = leaves::bundled(bundle) else {
+        return Err(PyValueError::new_err("the bundle ends amid an entry"));
+    };
+    let hashes: Vec<Hash> = py.detach(|| bundled.iter().map(|leaf| leaves::hash(leaf)).collect());
+    let facts = bundled.into_iter().map(|leaf| facts(py, leaf)).collect();
+    Ok((PyBytes::new(py, hashes.as_flattened()), facts))
+}
+
+fn facts<'py>(py: Python<'py>, leaf: &[u8]) -> Option<Facts<'py>> {
+    let Leaf { names, seq, prev_hash, content_hash, payload_len } = Leaf::parse(leaf)?;
+    let stream = PyString::new(py, std::str::from_utf8(names.stream()).ok()?);
+    let writer = PyString::new(py, std::str::from_utf8(names.writer()).ok()?);
+    Some((stream, writer, seq, prev_hash.map(|hash| bytes(py, hash)), bytes(py, content_hash), payload_len))
 }
 
 /// The root of the tree without leaves.

@@ -25,7 +25,7 @@ pub use checker::Checker;
 pub use entry::Entry;
 pub use evidence::{
     Ed25519, check_consistency, consistency, consistency_needs, ed25519_verify, edge_of, empty_root, grow, inclusion,
-    inclusion_needs, leaf, leaf_hash, new_seed, root_from_inclusion, root_of,
+    inclusion_needs, leaf, leaf_hash, new_seed, root_from_inclusion, root_of, unbundle,
 };
 pub use findings::Findings;
 pub use follow::Follower;

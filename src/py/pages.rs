@@ -22,7 +22,7 @@ impl Pages {
     }
 
     /// Lend the reading out for one page; a second thread meanwhile is refused.
-    pub fn with(&self, read: impl FnOnce(&mut Reading) -> Result<Page>) -> Result<Page> {
+    pub fn with<T>(&self, read: impl FnOnce(&mut Reading) -> Result<T>) -> Result<T> {
         let lock = || self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut reading) = lock().take() else {
             return Err(Error::Conflict("another thread is reading from this iterator".into()));

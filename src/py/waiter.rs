@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use super::errors::detached;
+use super::pages::{Pages, entries};
 use crate::os::fork;
 use crate::sqlite;
 
@@ -29,8 +31,24 @@ impl Waiter {
     }
 
     fn wait(&self, py: Python<'_>, seen: u64, timeout: Option<f64>) -> PyResult<bool> {
-        let timeout = timeout.map(limit).transpose()?.flatten();
+        let timeout = timeout.map(limit_of).transpose()?.flatten();
         detached(py, |check| self.inner.wait(seen, timeout, check))
+    }
+
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        pages: &Bound<'py, Pages>,
+        limit: usize,
+        seen: u64,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let timeout = timeout.map(limit_of).transpose()?.flatten();
+        let pages = pages.get();
+        let page = detached(py, |check| {
+            pages.with(|reading| self.inner.read(reading, limit, seen, timeout, check))
+        })?;
+        page.map(|page| entries(py, &page)).transpose()
     }
 
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
@@ -49,7 +67,7 @@ impl Drop for Waiter {
 }
 
 /// None for what is longer than anybody waits.
-fn limit(seconds: f64) -> PyResult<Option<Duration>> {
+fn limit_of(seconds: f64) -> PyResult<Option<Duration>> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(PyValueError::new_err(format!("timeout must be a number of seconds, 0 or more, not {seconds}")));
     }

@@ -85,7 +85,7 @@ use crate::os::{fork, locks};
 pub struct Store {
     pool: Arc<Pool>,
     timeout: Duration,
-    trails: Trails,
+    trails: Arc<Trails>,
 }
 
 impl Store {
@@ -106,7 +106,7 @@ impl Store {
             Some(path) => Identity::of(&conn.sqlite, path)?,
             None => Identity::default(),
         };
-        Ok(Self { pool: Pool::new(settings, conn, role, identity), timeout, trails: Trails::default() })
+        Ok(Self { pool: Pool::new(settings, conn, role, identity), timeout, trails: Arc::default() })
     }
 
     pub fn close(&self, check: Check<'_>) -> Result<()> {

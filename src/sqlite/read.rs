@@ -17,6 +17,7 @@ use super::span::Span;
 use super::sql;
 use super::trail::Trails;
 use super::transaction::{Fate, Transaction};
+use super::via::Via;
 use super::wait::Check;
 use crate::chain::Hash;
 use crate::error::{Error, Result};
@@ -74,6 +75,13 @@ impl Reading {
         self.source.is_some()
     }
 
+    /// The next page of it, read by `via`.
+    pub fn page(&mut self, via: &Via<'_>, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
+        let is_begun = self.is_begun();
+        let next = |conn: &Conn| self.next(&conn.sqlite, limit, path, trails);
+        if is_begun { via.read(next) } else { via.snapshot(next) }
+    }
+
     /// At most `limit` entries more; none when the reading is over. The first ones are all read of one state of the
     /// database, which the caller provides for. `path` is of the store, `trails` of what others have read of it.
     pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
@@ -110,10 +118,7 @@ impl Store {
         check: Check<'_>,
     ) -> Result<Page> {
         reading.enter(tx)?;
-        let (via, is_begun) = (self.via(tx, check), reading.is_begun());
-        let path = self.pool.settings.path.as_deref();
-        let next = |conn: &Conn| reading.next(&conn.sqlite, limit, path, &self.trails);
-        if is_begun { via.read(next) } else { via.snapshot(next) }
+        reading.page(&self.via(tx, check), limit, self.pool.settings.path.as_deref(), &self.trails)
     }
 }
 

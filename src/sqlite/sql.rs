@@ -50,6 +50,7 @@ macro_rules! named {
 }
 
 named! {
+    "add_erased"
     "add_erasure"
     "add_note"
     "erase"

@@ -17,11 +17,18 @@ pub struct Via<'a> {
     transaction: Option<&'a Transaction>,
     timeout: Duration,
     check: Check<'a>,
+    /// The file was in its place a moment ago.
+    is_there: bool,
 }
 
 impl<'a> Via<'a> {
     pub fn new(pool: &'a Arc<Pool>, transaction: Option<&'a Transaction>, timeout: Duration, check: Check<'a>) -> Self {
-        Self { pool, transaction, timeout, check }
+        Self { pool, transaction, timeout, check, is_there: false }
+    }
+
+    /// For who was woken by a ring, and looked after the file before it slept.
+    pub fn woken(pool: &'a Arc<Pool>, timeout: Duration, check: Check<'a>) -> Self {
+        Self { is_there: true, ..Self::new(pool, None, timeout, check) }
     }
 
     /// True where several threads may read at once.
@@ -35,8 +42,10 @@ impl<'a> Via<'a> {
             return transaction.with(|conn| read(conn));
         }
         let patience = Patience::new(self.timeout, self.check);
-        // A store that is closed leaves no WAL either: then it is that.
-        self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))?;
+        if !self.is_there {
+            // A store that is closed leaves no WAL either: then it is that.
+            self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))?;
+        }
         let mut lease = self.pool.reader(&patience)?;
         let conn = lease.conn()?;
         patience.repeat(|| match conn.layout {

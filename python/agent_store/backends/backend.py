@@ -63,6 +63,12 @@ class Waiter(Protocol):
         handler raises leaves within 100 ms.
         """
 
+    def read(self, pages: Any, limit: int, seen: int, timeout: float | None) -> list[Entry] | None:
+        """`wait`, and where that is True what `Backend.read(pages, limit)` gives then; None where it is not.
+
+        It is a verb of its own for a backend that can read sooner than whoever it wakes could ask.
+        """
+
     def fileno(self) -> int:
         """A descriptor for an event loop, made at the first call: readable after a ring, or once `look` would raise.
 
@@ -101,10 +107,12 @@ class Backend(Protocol[Tx, Pages]):
 
     # Transactions. `begin` to `commit` or `rollback` are in one thread; others wait, or see what was before.
 
-    def begin(self, within: Tx | None = None) -> Tx:
+    def begin(self, within: Tx | None = None, *, synced: bool = False) -> Tx:
         """Take the lock that orders all writes of the store; BusyError after the timeout, and nothing is open then.
 
         With `within`, the innermost open transaction of this thread: a savepoint inside it, which waits for nothing.
+        `synced`: on disk when `commit` returns, whatever the store's durability, and what is removed in it is written
+        over where that is for a client to do; TransactionConflict where it would be part of another transaction.
         """
 
     def commit(self, tx: Tx) -> None:

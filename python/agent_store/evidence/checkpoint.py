@@ -80,9 +80,12 @@ def text_of(origin: str, size: int, root: bytes) -> str:
 def verified(
     checkpoint: "str | Checkpoint", keys: "Iterable[VerifierKey]", origin: str, what: str = _WHAT
 ) -> Checkpoint:
-    """The checkpoint, if it is one of `origin` signed by one of these keys; EvidenceRefused if not."""
+    """The checkpoint, if it is one of `origin` signed by one of these keys; EvidenceRefused if not.
+
+    A key has a say for the origin that it is named for, and for no other.
+    """
     found = Checkpoint(checkpoint)
     if found.origin != origin:
         raise EvidenceRefused(what, f"it is of {short(found.origin)}, and not of {short(origin)}")
-    note.verify(found.note, keys, what)
+    note.verify(found.note, [key for key in keys if key.name == origin], what)
     return found

@@ -10,6 +10,7 @@ from agent_store.errors import EvidenceRefused
 from agent_store.evidence import note
 from agent_store.evidence.checkpoint import Checkpoint
 from agent_store.evidence.keys import COSIGNS, TIME, VerifierKey, cosigned_message
+from agent_store.evidence.text import checked_text
 
 if TYPE_CHECKING:
     from agent_store.evidence.keys import Signer
@@ -25,10 +26,10 @@ def cosign(checkpoint: Checkpoint, signer: "Signer", time: int) -> note.Signatur
     return note.Signature(key.name, key.key_id, blob)
 
 
-def parse_line(line: str) -> note.Signature:
-    """One signature line; its line end may be missing, as a shell's `$(…)` takes it."""
-    (signature,) = note.parse_lines(line if line.endswith("\n") else f"{line}\n", "cosignature")[:1]
-    return signature
+def parse(lines: str) -> tuple[note.Signature, ...]:
+    """What a witness answers: signature lines. The last line end may be missing, as a shell's `$(…)` takes it."""
+    text = checked_text(lines, "cosignature")
+    return note.parse_lines(text if text.endswith("\n") else f"{text}\n", "cosignature")
 
 
 def add(checkpoint: Checkpoint, signatures: Iterable[note.Signature]) -> Checkpoint:

@@ -151,8 +151,10 @@ class SigningKey:
     __slots__ = ("_key", "_name", "_seed")
 
     def __init__(self, name: str, seed: bytes) -> None:
-        if not isinstance(name, str) or not isinstance(seed, bytes):
-            raise TypeError("a key is made of a name (str) and a seed (bytes)")
+        if not isinstance(name, str):
+            raise TypeError(f"a key's name is a str, not {type(name).__name__}")
+        if not isinstance(seed, bytes):
+            raise TypeError(f"a seed is bytes, not {type(seed).__name__}")
         if not is_name(name):
             raise ValueError(f"a key's name is not empty and has no spaces, plus or control characters: not {name!r}")
         if len(seed) != KEY:

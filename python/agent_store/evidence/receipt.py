@@ -4,7 +4,7 @@ The format is C2SP's tlog-proof v1 (https://c2sp.org/tlog-proof).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from agent_store._core import root_from_inclusion
 from agent_store.errors import EvidenceRefused, MalformedEvidence
@@ -19,7 +19,8 @@ MAGIC = "c2sp.org/tlog-proof@v1"
 _WHAT = "receipt"
 
 
-class Receipt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Receipt:
     """An entry's index (its position - 1), the hashes from its leaf to the root, and the checkpoint with that root."""
 
     index: int

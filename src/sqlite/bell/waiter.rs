@@ -8,9 +8,11 @@ use super::lock;
 use crate::error::{Error, Result};
 use crate::os::event::Event;
 use crate::os::fork;
-use crate::sqlite::Store;
 use crate::sqlite::pool::Pool;
+use crate::sqlite::trail::Trails;
+use crate::sqlite::via::Via;
 use crate::sqlite::wait::{Check, Patience};
+use crate::sqlite::{Page, Reading, Store};
 
 /// How often signals are looked at by who sleeps in short naps.
 const ASK: Duration = Duration::from_millis(50);
@@ -19,6 +21,7 @@ pub struct Waiter(Arc<Inner>);
 
 pub struct Inner {
     pub pool: Arc<Pool>,
+    trails: Arc<Trails>,
     timeout: Duration,
     /// Of the database, when it began.
     history: u32,
@@ -35,6 +38,7 @@ impl Store {
         self.pool.bell.enter(&self.pool)?;
         Ok(Waiter(Arc::new(Inner {
             pool: Arc::clone(&self.pool),
+            trails: Arc::clone(&self.trails),
             timeout: self.timeout,
             history: self.pool.bell.history(),
             stopped: AtomicBool::new(false),
@@ -45,7 +49,6 @@ impl Store {
 
     pub fn ring(&self) -> Result<()> {
         self.pool.check_open()?;
-        self.pool.bell.look_for_others();
         self.pool.bell.ring();
         Ok(())
     }
@@ -64,6 +67,24 @@ impl Waiter {
         let rung = self.sleep(seen, timeout, check);
         self.0.waiting.fetch_sub(1, SeqCst);
         rung
+    }
+
+    /// Wait, and once there was a ring read the next page, before anything else is done: `None` where there was none.
+    pub fn read(
+        &self,
+        reading: &mut Reading,
+        limit: usize,
+        seen: u64,
+        timeout: Option<Duration>,
+        check: Check<'_>,
+    ) -> Result<Option<Page>> {
+        if !self.wait(seen, timeout, check)? {
+            return Ok(None);
+        }
+        let Inner { pool, trails, .. } = &*self.0;
+        reading.enter(None)?;
+        let via = Via::woken(pool, self.0.timeout, check);
+        reading.page(&via, limit, pool.settings.path.as_deref(), trails).map(Some)
     }
 
     fn sleep(&self, seen: u64, timeout: Option<Duration>, check: Check<'_>) -> Result<bool> {

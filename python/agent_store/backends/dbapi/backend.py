@@ -98,11 +98,11 @@ class Dbapi:
         except sqlite3.Error as error:
             raise translated(error) from error
 
-    def begin(self, within: Transaction | None = None) -> Transaction:
+    def begin(self, within: Transaction | None = None, *, synced: bool = False) -> Transaction:
         def begin() -> Transaction:
             if within is not None:
                 within.check()
-            return Transaction(self._session, self._turn, within)
+            return Transaction(self._session, self._turn, within, synced=synced)
 
         return self._run(begin)
 

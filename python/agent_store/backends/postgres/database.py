@@ -58,8 +58,8 @@ class Database(abc.ABC):
         """What one call reads with."""
 
     @abc.abstractmethod
-    def begin(self, within: Transaction | None = None) -> Transaction:
-        """Take the store's lock; within another transaction, a savepoint."""
+    def begin(self, within: Transaction | None = None, *, synced: bool = False) -> Transaction:
+        """Take the store's lock; within another transaction, a savepoint. `synced`: durable at its commit."""
 
     @abc.abstractmethod
     def commit(self, tx: Transaction) -> None:
@@ -222,6 +222,7 @@ class Database(abc.ABC):
         """How many rows one of our own statements changed."""
         self._check_writable()
         with self.turn(tx) as turn:
+            turn.ledger.forget()  # It may have added an entry.
             (rows,) = turn.run(turn.call(statement, *params), last=True)
             return len(rows)
 

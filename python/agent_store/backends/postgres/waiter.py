@@ -11,6 +11,8 @@ from agent_store.backends.postgres.alarm import Alarm
 from agent_store.errors import BackendError, StoreClosed, StoreError
 
 if TYPE_CHECKING:
+    from agent_store._core import Entry
+    from agent_store.backends.common.reading import Reading
     from agent_store.backends.postgres.bell import Bell
     from agent_store.backends.postgres.own import Own
 
@@ -61,6 +63,10 @@ class Waiter:
             if left <= 0:
                 return False
             self._gate.acquire(timeout=left)
+
+    def read(self, pages: "Reading", limit: int, seen: int, timeout: float | None) -> "list[Entry] | None":
+        """`wait`, and then the next page."""
+        return self._store.read(pages, limit) if self.wait(seen, timeout) else None
 
     def fileno(self) -> int:
         """Readable at first, as it may have rung before."""
