@@ -26,6 +26,7 @@ mod many;
 pub mod options;
 mod os;
 pub mod row;
+mod sealed;
 pub mod sqlite;
 
 #[cfg(feature = "python")]

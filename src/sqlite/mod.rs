@@ -43,6 +43,7 @@ mod taker;
 mod thaw;
 mod trail;
 mod transaction;
+mod tree;
 mod turn;
 mod unfinished;
 mod upgrade;
@@ -216,8 +217,26 @@ impl Store {
         self.via(tx, check).read(|conn| generation::all(&conn.sqlite))
     }
 
-    pub fn verify(&self, tx: Option<&Transaction>, check: Check<'_>, progress: Progress<'_>) -> Result<Findings> {
-        scan::store(&self.via(tx, check), progress)
+    /// `sealed`: so many positions are also compared with the tree.
+    pub fn verify(
+        &self,
+        sealed: i64,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Findings> {
+        scan::store(&self.via(tx, check), sealed, progress)
+    }
+
+    /// The leaves of positions `first` to `last`, which mean nothing where anything was found.
+    pub fn leaves(
+        &self,
+        first: i64,
+        last: i64,
+        check: Check<'_>,
+        progress: Progress<'_>,
+    ) -> Result<(Findings, Vec<u8>)> {
+        scan::leaves(&self.via(None, check), first, last, progress)
     }
 
     #[allow(clippy::too_many_arguments)]
