@@ -8,10 +8,12 @@ from agent_store.aio.opened import Opening
 from agent_store.aio.progress import Relay
 from agent_store.aio.settling import apart, settle
 from agent_store.aio.store import AsyncStore
-from agent_store.store import kind_of, open
+from agent_store.store import open
+from agent_store.targets import kind_of
 
 if TYPE_CHECKING:
-    from agent_store.store import Durability, Path, Progress
+    from agent_store.store import Durability, Progress
+    from agent_store.targets import Path
 
 LENT = (
     "open_async() takes a path or a postgresql:// URL. Its calls run in threads: on a connection of yours they would "

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from agent_store._core import Head
     from agent_store.log import Buffer
-    from agent_store.store import Params, Path, Progress
+    from agent_store.store import Params, Progress
+    from agent_store.targets import Path
     from agent_store.verdict import Verdict
 
 

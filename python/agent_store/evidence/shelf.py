@@ -49,8 +49,12 @@ class Shelf:
         self._binding = binding
         self.backend = binding.backend
 
+    def reading(self) -> Any:
+        """The transaction that a read of this thread runs in."""
+        return self._binding.reading()
+
     def _fetch(self, tx: Any, statement: str, *params: object) -> list[tuple[Any, ...]]:
-        return self.backend.fetch(statement, *params, tx=self._binding.reading() if tx is None else tx)
+        return self.backend.fetch(statement, *params, tx=self.reading() if tx is None else tx)
 
     def written(self, call: str, work: Callable[[Any], Result], *, synced: bool = True) -> Result:
         """What `work` returns, given a transaction of its own, which is committed then; TransactionConflict inside one.
