@@ -74,8 +74,9 @@ impl Sqlite {
         detached(py, |_| self.store.check_open())
     }
 
-    #[pyo3(signature = (within=None))]
-    fn begin(&self, py: Python<'_>, within: Option<&Bound<'_, Transaction>>) -> PyResult<Transaction> {
+    #[pyo3(signature = (within=None, *, synced=false))]
+    fn begin(&self, py: Python<'_>, within: Option<&Bound<'_, Transaction>>, synced: bool) -> PyResult<Transaction> {
+        let _ = synced;
         let within = of(within);
         let inner = detached(py, |check| self.store.begin(within, check))?;
         Ok(Transaction { inner })

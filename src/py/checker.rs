@@ -80,7 +80,9 @@ impl Checker {
             (_, 0, false) => rows,
             (Some(1), 1.., false) => rows.with(Leaves::of_tree(sealed.unsigned_abs()), sealed),
             (Some(first @ 1..), 0, true) => rows.with(Leaves::to_give(first), i64::MAX),
-            _ => return Err(PyValueError::new_err("leaves are made by position: of all from 1 on, or to be given out")),
+            _ => {
+                return Err(PyValueError::new_err("leaves are made by position: of all from 1 on, or to be given out"));
+            }
         };
         let aside = findings::Findings::default();
         let range = (first.unwrap_or(1), None);

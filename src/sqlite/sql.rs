@@ -56,6 +56,7 @@ named! {
     "erase"
     "erasure"
     "erasures"
+    "lengths"
     "newest_note"
     "note"
     "notes_forward"
