@@ -194,12 +194,26 @@ class Backend(Protocol[Tx, Pages]):
 
     # Verifying. Rows go into `_core.Checker`, which hashes and judges, whatever the database.
 
-    def verify(self, progress: Callable[[int, int], object] | None = None, tx: Tx | None = None) -> Findings:
+    def verify(
+        self, progress: Callable[[int, int], object] | None = None, tx: Tx | None = None, *, sealed: int = 0
+    ) -> Findings:
         """Judge every row of the store, and the tables, guards and indexes themselves, as of the newest position.
 
         Damage is a finding and never raised, also rows of the wrong types, logs without entries and entries without a
         log, and what cannot be read at all. Memory stays flat with a million logs. `progress(done, total)` counts
         entries, about 20 times a second; what it raises ends the call.
+
+        With `sealed` the leaves of positions 1 to that one are computed too, and compared with the tiles of the tree:
+        differences, and tiles that are missing or malformed, are breaks of kind seal. `root` of the findings is then the
+        root over these leaves.
+        """
+
+    def leaves(
+        self, first: int, last: int, progress: Callable[[int, int], object] | None = None
+    ) -> tuple[Findings, bytes]:
+        """Judge positions `first` to `last` as `verify` does, and hash their leaves: 32 bytes each, in order.
+
+        These mean something only where nothing was found. All of it is in memory: who calls asks for few at a time.
         """
 
     def verify_log(

@@ -17,7 +17,6 @@ from agent_store.evidence.concluding import Found, conclude
 from agent_store.evidence.holding import difference
 from agent_store.evidence.ranges import Ranges, chained_of
 from agent_store.evidence.shelf import HEAD, ROTATION, Shelf
-from agent_store.evidence.tree import broken_tiles
 from agent_store.ticker import Progress
 from agent_store.verdict import Verdict
 
@@ -76,9 +75,6 @@ class _Judge:
             if each.kind == "seal":
                 limit = min(limit, (each.position or 1) - 1)
         size = min(last, position)
-        for above, detail in broken_tiles(self.shelf, size):
-            self.found.broken("seal", detail, above + 1)
-            limit = min(limit, above)
         if last > position:
             detail = f"the last checkpoint covers {last} entries: positions {position + 1} to {last} were removed"
             self.found.broken("seal", detail, position + 1)

@@ -15,8 +15,6 @@ Tile = tuple[int, int, bytes]  # level, number, hashes
 
 BATCH = 1 << 16  # positions: 2 MiB of hashes, and what one commit of tiles writes
 FULL = 256 * HASH
-FIRST = 0
-"""The level from which tiles are compared with those above them here."""
 
 
 class Growing:
@@ -50,7 +48,7 @@ class Growing:
         while self.size < position:
             last = min(self.size + BATCH, position)
             tell = None if progress is None else _shifted(progress, self.size - first, position - first)
-            findings, hashes = self._shelf.backend.leaves(self.size + 1, last, tell, self._shelf.reading())
+            findings, hashes = self._shelf.backend.leaves(self.size + 1, last, tell)
             refuse(findings)
             yield self.add(hashes)
 
@@ -72,28 +70,3 @@ def refuse(findings: "Findings") -> None:
 def root_at(shelf: Shelf, size: int, tx: Any = None) -> bytes:
     """The root over positions 1 to `size`, which is sealed, from its tiles; ChainBroken where these are not there."""
     return root_of(size, shelf.tiles(edge_of(size), tx))
-
-
-def broken_tiles(shelf: Shelf, size: int) -> Iterator[tuple[int, str]]:
-    """What is wrong in the levels above the first of a tree's tiles: after which position, and what."""
-    level = FIRST
-    while size >> (8 * (level + 1)):
-        for number in range(size >> (8 * (level + 1))):
-            after = number << (8 * (level + 1))
-            try:
-                (tile,) = shelf.tiles([(level, number, 256)])
-                (above,) = shelf.tiles([(level + 1, number // 256, number % 256 + 1)])
-            except ChainBroken as error:
-                yield after, error.detail
-                continue
-            if root_of_full(tile) != above[-HASH:]:
-                yield (
-                    after,
-                    f"tile {number} of level {level} of the tree does not have the root that level {level + 1} says",
-                )
-        level += 1
-
-
-def root_of_full(tile: bytes) -> bytes:
-    """The root of a tile with 256 hashes."""
-    return next(hashes for level, _, hashes in grow(0, [], tile) if level == 1)
