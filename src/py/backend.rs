@@ -312,6 +312,10 @@ impl Sqlite {
         detached(py, |check| self.store.change(statement, &params, tx, check))
     }
 
+    fn scrub(&self, py: Python<'_>) -> PyResult<bool> {
+        detached(py, |check| self.store.scrub(check))
+    }
+
     fn waiter(&self, py: Python<'_>) -> PyResult<Waiter> {
         detached(py, |_| self.store.waiter()).map(Waiter::of)
     }

@@ -49,8 +49,12 @@ class Shelf:
         self._binding = binding
         self.backend = binding.backend
 
+    def reading(self) -> Any:
+        """The transaction that a read of this thread runs in."""
+        return self._binding.reading()
+
     def _fetch(self, tx: Any, statement: str, *params: object) -> list[tuple[Any, ...]]:
-        return self.backend.fetch(statement, *params, tx=self._binding.reading() if tx is None else tx)
+        return self.backend.fetch(statement, *params, tx=self.reading() if tx is None else tx)
 
     def written(self, call: str, work: Callable[[Any], Result], *, synced: bool = True) -> Result:
         """What `work` returns, given a transaction of its own, which is committed then; TransactionConflict inside one.
@@ -161,6 +165,10 @@ class Shelf:
         while rows := self._fetch(None, "erasures", after, PAGE):
             yield from (Erased(*row) for row in rows)
             after = rows[-1][0]
+
+    def lengths(self, first: int, last: int) -> list[int]:
+        """How many bytes of payload the entries at these positions have, or had: of those that are there, in order."""
+        return [length for (length,) in self._fetch(None, "lengths", first, last)]
 
     def add_erasure(self, position: int, payload_len: int, note: str, tx: Any) -> None:
         """Record one, for good."""
