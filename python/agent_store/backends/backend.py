@@ -283,6 +283,12 @@ class Backend(Protocol[Tx, Pages]):
     def change(self, statement: str, *params: object, tx: Tx | None = None) -> int:
         """Run a statement of that kind that changes rows; how many."""
 
+    def scrub(self) -> bool | None:
+        """Write zeros over what was removed and is nobody's now, outside of the store's files too (a WAL).
+
+        False where others' reading prevented that for the timeout; None where only the owner of the database can do it.
+        """
+
     # Waking. Every commit that appended or moved a counter rings, after it can be read; a rollback never does.
 
     def waiter(self) -> Waiter:
