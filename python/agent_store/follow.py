@@ -130,18 +130,17 @@ class Follower:
 
     def _begin(self) -> None:
         if self._pages is None:
-            self._pages = self._binding.backend.pages(
-                **self._select, after=self._position, known=self._newest.known
-            )
+            self._pages = self._binding.backend.pages(**self._select, after=self._position, known=self._newest.known)
         self._page, self._next = NOTHING, 0  # The next one takes its memory.
 
     def _keep(self, page: list[Any]) -> bool:
         newest = self._newest.see(self._pages.newest)
-        if not page or page[-1].position >= newest:
-            self._pages = None
         if not page:
+            self._pages = None
             self._position = max(self._position, newest)
             return False
+        if page[-1].position >= newest:
+            self._pages = None
         page.append(None)
         self._page = page
         return True
