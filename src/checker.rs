@@ -234,6 +234,7 @@ mod tests {
                 content_hash: Some(hash),
                 payload: Some(payload),
                 prev: StoredPrev::Implied,
+                erased: None,
             };
             assert!(checker.row(&row, &Nothing).is_ok());
         }
@@ -250,6 +251,33 @@ mod tests {
         let mut damaged = rows(&[b"a", b"b", b"c"]);
         damaged[1].2 = b"B".to_vec();
         assert_eq!(check(&damaged), [(Kind::Hash, Some(2))]);
+    }
+
+    #[test]
+    fn an_erased_payload_is_passed_over_and_only_where_it_is_recorded() {
+        let rows = rows(&[b"a", b"b", b"", b"d"]);
+        let check = |erased: [Option<i64>; 4], payload: &[u8]| {
+            let mut checker = Checker::new(None);
+            for ((seq, hash, whole), erased) in rows.iter().zip(erased) {
+                let row = Row {
+                    position: *seq,
+                    log: Some(1),
+                    seq: Some(*seq),
+                    content_hash: Some(hash),
+                    payload: Some(if *seq == 2 { payload } else { whole }),
+                    prev: StoredPrev::Implied,
+                    erased,
+                };
+                assert!(checker.row(&row, &Nothing).is_ok());
+            }
+            let found = checker.findings();
+            let breaks: Vec<_> = found.breaks.iter().map(|b| (b.kind, b.seq)).collect();
+            (breaks, found.entries_hold, found.erased)
+        };
+        assert_eq!(check([None, Some(1), None, None], b""), (vec![], 4, 1));
+        assert_eq!(check([None, Some(1), Some(0), None], b""), (vec![], 4, 2));
+        assert_eq!(check([None; 4], b""), (vec![(Kind::Hash, Some(2))], 3, 0));
+        assert_eq!(check([None, Some(1), None, None], b"B"), (vec![(Kind::Hash, Some(2))], 3, 0));
     }
 
     #[test]
@@ -271,6 +299,7 @@ mod tests {
                 content_hash: Some(hash),
                 payload: Some(payload),
                 prev: StoredPrev::Column(prev.as_ref().map(|prev| &prev[..])),
+                erased: None,
             };
             assert!(ranges[usize::from(*seq > 1)].row(&row, &Nothing).is_ok());
         }

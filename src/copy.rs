@@ -17,6 +17,8 @@ const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// The signature, flags, and the length of the header extension.
 const HEADER: usize = 19;
 const FIELDS: i16 = 5;
+/// Of rows that are read there may be one more: how many bytes a payload had that was erased.
+const WITH_ERASED: i16 = 6;
 /// The number of fields, their lengths, and three integers.
 const BESIDE_BLOBS: usize = 2 + 5 * 4 + 3 * 8;
 const TRAILER: i16 = -1;

@@ -26,10 +26,12 @@ pub enum Kind {
     Malformed,
     /// SQLite cannot read it.
     Corrupt,
+    /// A payload and the record of its erasure are not as an erasure leaves them.
+    Erasure,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Schema,
         Self::Index,
         Self::Gap,
@@ -39,6 +41,7 @@ impl Kind {
         Self::Orphan,
         Self::Malformed,
         Self::Corrupt,
+        Self::Erasure,
     ];
 
     #[must_use]
@@ -58,6 +61,7 @@ impl Kind {
             Self::Orphan => "orphan",
             Self::Malformed => "malformed",
             Self::Corrupt => "corrupt",
+            Self::Erasure => "erasure",
         }
     }
 }
@@ -85,6 +89,8 @@ pub struct Gap {
 pub struct Findings {
     pub entries: u64,
     pub entries_hold: u64,
+    /// Entries whose payload was erased, which is recorded: their hashes are taken as they are stored.
+    pub erased: u64,
     pub logs: u64,
     pub breaks: Vec<Break>,
     pub breaks_total: u64,
@@ -195,6 +201,7 @@ impl Findings {
     pub fn merge(&mut self, other: Self) {
         self.entries += other.entries;
         self.entries_hold += other.entries_hold;
+        self.erased += other.erased;
         for (mine, others) in [(&mut self.orphaned, other.orphaned), (&mut self.unheld, other.unheld)] {
             for (log, entries) in others {
                 *mine.entry(log).or_default() += entries;

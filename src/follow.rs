@@ -22,7 +22,8 @@ pub struct Arriving<'a> {
     pub position: i64,
     pub prev_hash: Option<Hash>,
     pub content_hash: Hash,
-    pub payload: &'a [u8],
+    /// `None`: it was erased, and the hash is taken as it is.
+    pub payload: Option<&'a [u8]>,
 }
 
 /// The heads of the logs as they are after the entries so far. Those that do not fit are forgotten, the oldest first.
@@ -115,7 +116,9 @@ pub fn wrong_hash(entries: &[Arriving<'_>]) -> Option<(usize, String)> {
         }
     };
     for (number, entry) in entries.iter().enumerate() {
-        many.push(entry.prev_hash.as_ref(), entry.payload, number, &mut done);
+        if let Some(payload) = entry.payload {
+            many.push(entry.prev_hash.as_ref(), payload, number, &mut done);
+        }
     }
     many.flush(&mut done);
     first.map(|(number, computed)| {
@@ -137,7 +140,7 @@ mod tests {
 
     fn entry(writer: &str, seq: i64, position: i64, prev_hash: Option<Hash>) -> Arriving<'_> {
         let content_hash = chain::hash(prev_hash.as_ref(), b"x");
-        Arriving { stream: "s", writer, seq, position, prev_hash, content_hash, payload: b"x" }
+        Arriving { stream: "s", writer, seq, position, prev_hash, content_hash, payload: Some(b"x") }
     }
 
     fn unasked() -> Result<Option<(i64, Hash)>, Infallible> {
@@ -179,10 +182,11 @@ mod tests {
     #[test]
     fn the_first_wrong_hash_is_named() {
         let right = entry("a", 1, 1, None);
-        let wrong = Arriving { payload: b"y", ..right };
-        assert_eq!(wrong_hash(&[right, right]), None);
+        let wrong = Arriving { payload: Some(b"y"), ..right };
+        let erased = Arriving { payload: None, content_hash: [1; 32], ..right };
+        assert_eq!(wrong_hash(&[right, erased, right]), None);
         let long = vec![0; 5_000];
-        let other = Arriving { payload: &long, ..right };
+        let other = Arriving { payload: Some(&long), ..right };
         let Some((number, detail)) = wrong_hash(&[right, wrong, other, wrong]) else { panic!("it is wrong") };
         assert_eq!(number, 1);
         assert!(detail.starts_with("content_hash is "), "{detail}");

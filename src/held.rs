@@ -37,6 +37,7 @@ struct HeldRow {
     /// Where the row says what it links to.
     linked: bool,
     prev_hash: Option<Range<usize>>,
+    erased: Option<i64>,
 }
 
 impl Held {
@@ -76,8 +77,8 @@ impl Held {
             Some(start..self.bytes.len())
         });
         let linked = matches!(row.prev, StoredPrev::Column(_));
-        let position = row.position;
-        self.rows.push(HeldRow { number, position, log, seq, content_hash, payload, linked, prev_hash });
+        let (position, erased) = (row.position, row.erased);
+        self.rows.push(HeldRow { number, position, log, seq, content_hash, payload, linked, prev_hash, erased });
     }
 
     /// The first `count` rows; the others stay.
@@ -100,6 +101,7 @@ impl Held {
             content_hash: blob(&row.content_hash),
             payload: blob(&row.payload),
             prev: if row.linked { StoredPrev::Column(blob(&row.prev_hash)) } else { StoredPrev::Implied },
+            erased: row.erased,
         }
     }
 }
@@ -150,6 +152,7 @@ mod tests {
                 content_hash: Some(content_hash),
                 payload: Some(payload),
                 prev: StoredPrev::Column(Some(prev_hash)),
+                erased: None,
             };
             let mut held = Held::default();
             let large = vec![0; OPEN_BYTES + 1];
@@ -169,6 +172,7 @@ mod tests {
             content_hash: Some(b"hash"),
             payload: (number % 2 == 0).then_some(b"payload"),
             prev,
+            erased: (number % 2 == 1).then_some(number),
         };
         let rows = [
             row(1, StoredPrev::Implied),

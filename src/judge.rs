@@ -18,7 +18,7 @@ pub struct Judge {
 
 /// What is known of a row after a look at it.
 enum Outcome {
-    /// Whether it holds, its hash will tell.
+    /// Whether it holds, its hash will tell, or, where the payload was erased, has been told.
     Hashed,
     /// It does not, whatever its hash.
     Unheld,
@@ -124,6 +124,14 @@ impl Judge {
             let detail = "prev_hash is not the content_hash of the entry before".to_owned();
             self.report(Kind::Link, row, row.seq, detail);
             broken = true;
+        }
+        if payload.is_empty() && row.erased.is_some() {
+            self.findings.erased += 1;
+            if broken {
+                return Ok(Outcome::Unheld);
+            }
+            self.findings.entries_hold += 1;
+            return Ok(Outcome::Hashed);
         }
         let stored = Stored { number: self.number, log, seq, position: row.position, content_hash, broken };
         let Self { findings, hashes, found, .. } = self;

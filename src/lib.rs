@@ -6,6 +6,7 @@
 //!   `held` whose predecessor is not known yet; `findings`: what it found;
 //! - `copy`: rows as PostgreSQL copies them in and out;
 //! - `follow`: entries on their way into another store;
+//! - `evidence`: what is signed of a store: its tree, and keys;
 //! - `os`: what the system offers beyond Rust's own library; `options`: switches for tests and benches;
 //! - `sqlite`: the store on an SQLite file, one file per verb;
 //! - `py`: the only place that knows Python.
@@ -14,6 +15,7 @@ pub mod chain;
 pub mod checker;
 pub mod copy;
 pub mod error;
+pub mod evidence;
 pub mod findings;
 pub mod follow;
 mod held;
@@ -41,8 +43,10 @@ mod _core {
 
     #[pymodule_export]
     use crate::py::{
-        _options, Appended, Checker, CommitEvent, Entry, Findings, Fingerprint, Follower, Head, Pages, Sqlite,
-        Transaction, TransactionBlock, Waiter, as_payload, check_name, check_options, check_statement, check_writable,
-        copy_block, draw_payloads, draw_rows, extend, extend_rows, ring_file,
+        _options, Appended, Checker, CommitEvent, Ed25519, Entry, Findings, Fingerprint, Follower, Head, Pages, Sqlite,
+        Transaction, TransactionBlock, Waiter, as_payload, check_consistency, check_name, check_options,
+        check_statement, check_writable, consistency, consistency_needs, copy_block, draw_payloads, draw_rows,
+        ed25519_verify, edge_of, empty_root, extend, extend_rows, grow, inclusion, inclusion_needs, leaf, leaf_hash,
+        new_seed, ring_file, root_from_inclusion, root_of, unbundle,
     };
 }

@@ -12,6 +12,8 @@ pub struct Row<'a> {
     pub content_hash: Option<&'a [u8]>,
     pub payload: Option<&'a [u8]>,
     pub prev: StoredPrev<'a>,
+    /// How many bytes the payload had, where an erasure of it is recorded. Nobody asks unless the payload is empty.
+    pub erased: Option<i64>,
 }
 
 /// What the row itself says of the entry before it.

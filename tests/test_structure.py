@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / "python" / "agent_store"
 RUST = ROOT / "src"
-CRATES = {"blake3", "hashlink", "libc", "pyo3", "rusqlite"}
+CRATES = {"blake3", "ed25519_dalek", "hashlink", "libc", "pyo3", "rusqlite", "sha2"}
 COMMENT = re.compile(r"//.*")
 TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod tests .*?^\}$", re.MULTILINE | re.DOTALL)
 
@@ -100,7 +100,7 @@ def test_only_the_system_is_unsafe() -> None:
 
 def test_each_statement_is_a_file_and_each_file_is_used() -> None:
     """By Rust, or by what is written in Python for all databases or for this one."""
-    named = set(re.findall(r'= "(\w+)";', (RUST / "sqlite" / "sql.rs").read_text()))
+    named = set(re.findall(r'^    (?:\w+ = )?"(\w+)";?$', (RUST / "sqlite" / "sql.rs").read_text(), re.MULTILINE))
     there = {file.stem for file in (PYTHON / "sql" / "sqlite").glob("*.sql")}
     assert named <= there
     python = "".join(

@@ -156,7 +156,7 @@ def test_a_fingerprint_is_the_blake3_of_the_key() -> None:
         errors.StoreClosed(),
         errors.ForkedStore(),
         errors.UnsupportedFormat("x"),
-        errors.PayloadErased("x"),
+        errors.PayloadErased("s", "w", 3, 7),
     ],
     ids=lambda error: type(error).__name__,
 )

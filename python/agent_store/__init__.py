@@ -26,6 +26,10 @@ if TYPE_CHECKING:
         AsyncWriterLog,
         open_async,
     )
+    from agent_store.evidence.checkpoint import Checkpoint
+    from agent_store.evidence.keys import Signer, SigningKey
+    from agent_store.evidence.policy import Policy
+    from agent_store.evidence.receipt import verify_receipt
 
 __all__ = [
     "AsyncDoorbell",
@@ -35,12 +39,16 @@ __all__ = [
     "AsyncWatch",
     "AsyncWriterLog",
     "Break",
+    "Checkpoint",
     "CommitEvent",
     "Doorbell",
     "Entry",
     "Fingerprint",
     "Generation",
     "Head",
+    "Policy",
+    "Signer",
+    "SigningKey",
     "Store",
     "StorePolicy",
     "Subscription",
@@ -53,16 +61,27 @@ __all__ = [
     "import_",
     "open",
     "open_async",
+    "verify_receipt",
 ]
+
+_EVIDENCE = {
+    "Checkpoint": "checkpoint",
+    "Policy": "policy",
+    "Signer": "keys",
+    "SigningKey": "keys",
+    "verify_receipt": "receipt",
+}
+"""The public names of agent_store.evidence, and the module of each."""
 
 
 def __getattr__(name: str) -> Any:
-    """What is for coroutines is imported by who uses it: asyncio takes longer than all the rest."""
+    """What is for coroutines is imported by who uses it: asyncio takes longer than all the rest. So is evidence."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from agent_store import aio
+    from importlib import import_module
 
-    found = globals()[name] = getattr(aio, name)
+    module = f"agent_store.evidence.{_EVIDENCE[name]}" if name in _EVIDENCE else "agent_store.aio"
+    found = globals()[name] = getattr(import_module(module), name)
     return found
 
 

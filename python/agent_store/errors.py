@@ -184,7 +184,77 @@ class MalformedExport(StoreError):
 
 
 class PayloadErased(StoreError):
-    """The payload was removed for good; the entry stays."""
+    """The payload of the entry at `position` was removed for good; the entry, its hash and its length stay."""
+
+    def __init__(self, stream: str, writer: str, seq: int, position: int) -> None:
+        super().__init__(stream, writer, seq, position)
+        self.stream, self.writer, self.seq, self.position = stream, writer, seq, position
+
+    def __str__(self) -> str:
+        detail = f"the payload of the entry at position {self.position} was erased: it is gone for good"
+        return _placed(self.stream, self.writer, self.seq, detail)
+
+
+class MalformedEvidence(StoreError):
+    """A text is not what it was given for: `what` it should be (a checkpoint, a receipt …), and where it is not.
+
+    `detail` may have parts of the text in it, which nobody has signed.
+    """
+
+    def __init__(self, what: str, detail: str) -> None:
+        super().__init__(what, detail)
+        self.what, self.detail = what, detail
+
+    def __str__(self) -> str:
+        return f"this is no {self.what}: {self.detail}"
+
+
+class EvidenceRefused(StoreError):
+    """A checkpoint, a receipt, a proof … (`what`) is well-formed, and does not prove what it was given for."""
+
+    def __init__(self, what: str, detail: str) -> None:
+        super().__init__(what, detail)
+        self.what, self.detail = what, detail
+
+    def __str__(self) -> str:
+        return f"the {self.what} is refused: {self.detail}"
+
+
+class NotSealed(StoreError):
+    """No checkpoint covers `position` yet: the last one has `size` entries, 0 where there is none."""
+
+    def __init__(self, position: int, size: int) -> None:
+        super().__init__(position, size)
+        self.position, self.size = position, size
+
+    def __str__(self) -> str:
+        last = f"the last checkpoint has {self.size} entries" if self.size else "there is no checkpoint"
+        return f"position {self.position} is not sealed yet: {last}; store.checkpoint(signer) seals it"
+
+
+class WitnessBehind(StoreError):
+    """The witness knows `origin` up to `size`, and was given a proof from `given`: make one from `size`."""
+
+    def __init__(self, origin: str, size: int, given: int) -> None:
+        super().__init__(origin, size, given)
+        self.origin, self.size, self.given = origin, size, given
+
+    def __str__(self) -> str:
+        return f"the witness knows {self.origin!r} up to size {self.size}, and the proof is from size {self.given}"
+
+
+class ForkFound(StoreError):
+    """Two checkpoints of `origin`, both signed, have the same `size` and other roots: its history was forked.
+
+    `ours` is the checkpoint that was known, `theirs` the one that was given: texts that prove it to anybody.
+    """
+
+    def __init__(self, origin: str, size: int, ours: str, theirs: str) -> None:
+        super().__init__(origin, size, ours, theirs)
+        self.origin, self.size, self.ours, self.theirs = origin, size, ours, theirs
+
+    def __str__(self) -> str:
+        return f"{self.origin!r} signed two histories: at size {self.size} there are two roots"
 
 
 def _placed(stream: str | None, writer: str | None, seq: int | None, detail: str) -> str:

@@ -8,7 +8,7 @@ from agent_store.errors import ChainBroken, CorruptDatabase, MalformedRow, Store
 if TYPE_CHECKING:
     from agent_store._core import Findings
 
-Kind = Literal["schema", "index", "gap", "hash", "link", "order", "orphan", "malformed", "corrupt"]
+Kind = Literal["schema", "index", "gap", "hash", "link", "order", "orphan", "malformed", "corrupt", "erasure"]
 
 
 @dataclass(frozen=True, slots=True)

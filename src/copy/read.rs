@@ -1,6 +1,6 @@
 //! What the server sends, in pieces: parsed with no trust in any of its numbers.
 
-use super::{FIELDS, HEADER, SIGNATURE, TRAILER};
+use super::{FIELDS, HEADER, SIGNATURE, TRAILER, WITH_ERASED};
 use crate::error::{Error, Result};
 use crate::row::{Row, StoredPrev};
 
@@ -123,11 +123,12 @@ fn next(bytes: &[u8]) -> Result<Option<(Option<Row<'_>>, &[u8])>> {
     let Some((&count, mut left)) = bytes.split_first_chunk() else { return Ok(None) };
     match i16::from_be_bytes(count) {
         TRAILER => return Ok(Some((None, left))),
-        FIELDS => {}
-        other => return Err(not_understood(&format!("a row has {other} fields instead of {FIELDS}"))),
+        FIELDS | WITH_ERASED => {}
+        other => return Err(not_understood(&format!("a row has {other} fields instead of {FIELDS} or {WITH_ERASED}"))),
     }
-    let mut fields = [None; 5];
-    for field in &mut fields {
+    let mut fields = [None; 6];
+    let count = usize::from(count[1]);
+    for field in &mut fields[..count] {
         let Some((&length, after)) = left.split_first_chunk() else { return Ok(None) };
         left = after;
         let length = i32::from_be_bytes(length);
@@ -140,7 +141,7 @@ fn next(bytes: &[u8]) -> Result<Option<(Option<Row<'_>>, &[u8])>> {
         let Some((value, after)) = left.split_at_checked(length) else { return Ok(None) };
         (*field, left) = (Some(value), after);
     }
-    let [position, log, seq, content_hash, payload] = fields;
+    let [position, log, seq, content_hash, payload, erased] = fields;
     let integer = |field: Option<&[u8]>| field.and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes);
     let row = Row {
         position: integer(position).unwrap_or(0),
@@ -149,6 +150,7 @@ fn next(bytes: &[u8]) -> Result<Option<(Option<Row<'_>>, &[u8])>> {
         content_hash,
         payload,
         prev: StoredPrev::Implied,
+        erased: integer(erased),
     };
     Ok(Some((Some(row), left)))
 }
@@ -166,6 +168,7 @@ mod tests {
             content_hash: Some(&[7; 32]),
             payload: Some(b"payload"),
             prev: StoredPrev::Implied,
+            erased: None,
         };
         [
             row,
@@ -227,6 +230,20 @@ mod tests {
         for size in 1..=stream.len() {
             let (found, end) = read(stream.chunks(size));
             assert_eq!((found.len(), end.is_ok()), (4, true), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn how_long_an_erased_payload_was_may_come_along() {
+        for (field, erased) in [(&[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 9][..], Some(9)), (&[0xff; 4], None)] {
+            let mut stream = stream(&rows()[..1]);
+            stream[HEADER + 1] = 6;
+            stream.splice(stream.len() - 2..stream.len() - 2, field.iter().copied());
+            for size in 1..=stream.len() {
+                let (found, end) = read(stream.chunks(size));
+                assert_eq!(found, [format!("{:?}", Row { erased, ..rows()[0] })], "pieces of {size}");
+                assert!(end.is_ok());
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use super::errors::{detached, reporting};
 use super::findings::Findings;
@@ -268,6 +268,33 @@ impl Sqlite {
         let tx = of(tx);
         let rows = detached(py, |check| self.store.query(sql, &params, may_write, tx, check))?;
         values::rows(py, rows)
+    }
+
+    #[pyo3(signature = (statement, *params, tx=None))]
+    fn fetch<'py>(
+        &self,
+        py: Python<'py>,
+        statement: &str,
+        params: &Bound<'py, PyTuple>,
+        tx: Option<&Bound<'py, Transaction>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let params = values::params(params.as_any())?;
+        let tx = of(tx);
+        let rows = detached(py, |check| self.store.fetch(statement, &params, tx, check))?;
+        values::rows(py, rows)
+    }
+
+    #[pyo3(signature = (statement, *params, tx=None))]
+    fn change(
+        &self,
+        py: Python<'_>,
+        statement: &str,
+        params: &Bound<'_, PyTuple>,
+        tx: Option<&Bound<'_, Transaction>>,
+    ) -> PyResult<u64> {
+        let params = values::params(params.as_any())?;
+        let tx = of(tx);
+        detached(py, |check| self.store.change(statement, &params, tx, check))
     }
 
     fn waiter(&self, py: Python<'_>) -> PyResult<Waiter> {

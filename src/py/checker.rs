@@ -95,7 +95,8 @@ impl Checker {
         self.with(py, |inner| Ok(inner.rows.held()))
     }
 
-    /// Rows (position, log, seq, content_hash, payload) as they were found.
+    /// Rows (position, log, seq, content_hash, payload, erased) as they were found. The last is how many bytes the payload
+    /// had, where it is empty and an erasure of it is recorded, or None; it may be left out.
     fn rows(&self, py: Python<'_>, rows: &Bound<'_, PyList>) -> PyResult<()> {
         let found = rows.iter().map(|row| Found::of(&row)).collect::<PyResult<Vec<_>>>()?;
         let rows: Vec<Row<'_>> = found.iter().map(Found::row).collect();
@@ -230,7 +231,7 @@ impl Checker {
 
 /// The values of a row; None where the type is another.
 struct Found<'py> {
-    numbers: [Option<i64>; 3],
+    numbers: [Option<i64>; 4],
     blobs: [Option<Bound<'py, PyBytes>>; 2],
 }
 
@@ -238,16 +239,18 @@ impl<'py> Found<'py> {
     fn of(row: &Bound<'py, PyAny>) -> PyResult<Self> {
         type Cells<'py> =
             (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
-        let (position, log, seq, content_hash, payload): Cells<'py> = row.cast::<PyTuple>()?.extract()?;
+        let row = row.cast::<PyTuple>()?;
+        let erased = if row.len() > 5 { Some(row.get_item(5)?) } else { None };
+        let (position, log, seq, content_hash, payload): Cells<'py> = row.get_slice(0, 5).extract()?;
         let number = |value: &Bound<'py, PyAny>| value.cast_exact::<PyInt>().ok()?.extract().ok();
         Ok(Self {
-            numbers: [number(&position), number(&log), number(&seq)],
+            numbers: [number(&position), number(&log), number(&seq), erased.as_ref().and_then(number)],
             blobs: [blob(&content_hash)?, blob(&payload)?],
         })
     }
 
     fn row(&self) -> Row<'_> {
-        let [position, log, seq] = self.numbers;
+        let [position, log, seq, erased] = self.numbers;
         let [content_hash, payload] = &self.blobs;
         Row {
             position: position.unwrap_or(0),
@@ -256,6 +259,7 @@ impl<'py> Found<'py> {
             content_hash: content_hash.as_ref().map(|bytes| bytes.as_bytes()),
             payload: payload.as_ref().map(|bytes| bytes.as_bytes()),
             prev: StoredPrev::Implied,
+            erased,
         }
     }
 }

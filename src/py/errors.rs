@@ -20,6 +20,7 @@ pyo3::import_exception!(agent_store.errors, HeadMoved);
 pyo3::import_exception!(agent_store.errors, MalformedRow);
 pyo3::import_exception!(agent_store.errors, NonMonotonicGeneration);
 pyo3::import_exception!(agent_store.errors, OutcomeUnknown);
+pyo3::import_exception!(agent_store.errors, PayloadErased);
 pyo3::import_exception!(agent_store.errors, ReadOnlyStore);
 pyo3::import_exception!(agent_store.errors, StoreClosed);
 pyo3::import_exception!(agent_store.errors, StoreReplaced);

@@ -24,6 +24,12 @@ impl Findings {
         self.0.entries_hold
     }
 
+    /// Entries whose payload was erased, which is recorded.
+    #[getter]
+    fn erased(&self) -> u64 {
+        self.0.erased
+    }
+
     #[getter]
     fn logs(&self) -> u64 {
         self.0.logs

@@ -30,7 +30,8 @@ impl Follower {
         Self { follower: Mutex::new(Some(follow::Follower::new(position, heads))) }
     }
 
-    /// Whether the entries follow on each other and on what was there, and their hashes are right.
+    /// Whether the entries follow on each other and on what was there, and their hashes are right. That of an erased one
+    /// is taken as it is, and its row has an empty payload.
     ///
     /// `find(stream, writer, seq)` is asked for the head of a log that was forgotten, as it is before its entry `seq`:
     /// (seq, `content_hash`), None for an empty log. After a wrong entry nothing more can be asked.
@@ -71,7 +72,7 @@ impl Follower {
 
 impl Entry {
     fn row<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let (stream, writer, payload) = self.names_and_payload();
-        PyTuple::new(py, [stream.bind(py).as_any(), writer.bind(py).as_any(), payload.bind(py).as_any()])
+        let (stream, writer, payload) = self.names_and_payload(py);
+        PyTuple::new(py, [stream.bind(py).as_any(), writer.bind(py).as_any(), payload.as_any()])
     }
 }

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyType};
 
-use super::entry::Entry;
+use super::entry::{Entry, Payload};
 use super::{bytes, hash, short};
 use crate::chain::{self, Hash};
 use crate::{error, sqlite};
@@ -160,7 +160,13 @@ impl Appended {
 
     /// The last entry appended, given the names and the payload that it was appended with.
     fn entry(&self, stream: Py<PyString>, writer: Py<PyString>, payload: Py<PyBytes>) -> Entry {
-        Entry::made(stream, writer, payload, (self.0.seq, self.0.position), (self.0.prev_hash, self.0.content_hash))
+        Entry::made(
+            stream,
+            writer,
+            Payload::There(payload),
+            (self.0.seq, self.0.position),
+            (self.0.prev_hash, self.0.content_hash),
+        )
     }
 }
 

@@ -7,6 +7,7 @@ mod block;
 mod checker;
 mod entry;
 mod errors;
+mod evidence;
 mod findings;
 mod follow;
 mod head;
@@ -22,6 +23,10 @@ pub use backend::Sqlite;
 pub use block::TransactionBlock;
 pub use checker::Checker;
 pub use entry::Entry;
+pub use evidence::{
+    Ed25519, check_consistency, consistency, consistency_needs, ed25519_verify, edge_of, empty_root, grow, inclusion,
+    inclusion_needs, leaf, leaf_hash, new_seed, root_from_inclusion, root_of, unbundle,
+};
 pub use findings::Findings;
 pub use follow::Follower;
 pub use head::{Appended, CommitEvent, Fingerprint, Head};

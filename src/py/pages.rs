@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use super::entry::Entry;
+use super::entry::{Entry, Payload};
 use crate::error::{Error, Result};
 use crate::sqlite::{Page, Reading};
 
@@ -87,7 +87,10 @@ pub fn entries<'py>(py: Python<'py>, page: &Page) -> PyResult<Bound<'py, PyList>
         .collect();
     let entries = page.rows.iter().map(|row| {
         let (stream, writer) = &names[row.name];
-        let payload = PyBytes::new(py, &page.payloads[row.payload.clone()]).unbind();
+        let payload = match row.erased {
+            None => Payload::There(PyBytes::new(py, &page.payloads[row.payload.clone()]).unbind()),
+            Some(length) => Payload::Erased(length),
+        };
         Entry::made(
             stream.clone_ref(py),
             writer.clone_ref(py),

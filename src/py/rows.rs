@@ -143,6 +143,7 @@ pub fn copy_block<'py>(py: Python<'py>, rows: &Bound<'py, PyList>) -> PyResult<B
             content_hash: Some(content_hash.as_bytes()),
             payload: Some(payload.as_bytes()),
             prev: StoredPrev::Implied,
+            erased: None,
         })
         .collect();
     PyBytes::new_with(py, copy::length(rows.iter().copied()), |block| {

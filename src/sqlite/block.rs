@@ -104,6 +104,7 @@ impl Block {
             content_hash: blob(&stored.content_hash),
             payload: blob(&stored.payload),
             prev: if self.linked { StoredPrev::Column(blob(&stored.prev_hash)) } else { StoredPrev::Implied },
+            erased: None,
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 const INSTALL: &str = "
 CREATE TEMP TABLE _agent_store_logs (id INTEGER PRIMARY KEY, stream TEXT NOT NULL, writer TEXT NOT NULL, UNIQUE (stream, writer));
 CREATE TEMP TABLE _agent_store_places (position INTEGER PRIMARY KEY, log INTEGER NOT NULL, seq NOT NULL, source INTEGER NOT NULL);
+CREATE TEMP TABLE _agent_store_tiles (level, number, hashes);
+CREATE TEMP TABLE _agent_store_notes (kind, name, number, note);
+CREATE TEMP TABLE _agent_store_erasures (position, payload_len, note);
 CREATE TEMP TABLE _agent_store_seen (source INTEGER NOT NULL, schema_version INTEGER NOT NULL);
 ";
 /// Made when the first rows are in: sorted at once is several times faster than row by row.
@@ -36,6 +39,9 @@ DROP VIEW IF EXISTS temp._agent_store_entries;
 DROP TABLE IF EXISTS temp._agent_store_places;
 DROP TABLE IF EXISTS temp._agent_store_seen;
 DROP TABLE IF EXISTS temp._agent_store_logs;
+DROP TABLE IF EXISTS temp._agent_store_tiles;
+DROP TABLE IF EXISTS temp._agent_store_notes;
+DROP TABLE IF EXISTS temp._agent_store_erasures;
 DROP VIEW IF EXISTS temp._agent_store_meta;
 ";
 /// Rows that are placed by one statement: between two of them the caller may be told to stop.

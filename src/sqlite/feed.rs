@@ -61,7 +61,12 @@ pub fn feed(
         seen(row);
         // Never back: a forged table may hold positions that are no integers, which are given as 0.
         last = last.max(if by == By::Seq { row.seq.unwrap_or(last) } else { row.position });
-        checker.row(row, &*conn.sqlite)
+        // Here, and not in the statement, where each row would pay for it.
+        let erased = match row.payload {
+            Some([]) => rows::erased(&conn.sqlite, row.position)?,
+            _ => None,
+        };
+        checker.row(&Row { erased, ..*row }, &*conn.sqlite)
     });
     checker.settle();
     let more = more?;

@@ -97,7 +97,9 @@ impl Merge {
                 page.names.len() - 1
             });
             let prev_hash = if next.reverse { self.back(conn, &next)? } else { next.prev };
-            page.rows.push(Row { position: next.state.position, name: index, seq, prev_hash, content_hash, payload });
+            let position = next.state.position;
+            let row = Row { position, name: index, seq, prev_hash, content_hash, payload, erased: None };
+            page.rows.push(rows::erased_entry(conn, &self.names[next.name], row)?);
             if !next.reverse
                 && let Some(after) = seq.checked_add(1)
             {

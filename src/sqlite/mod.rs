@@ -21,6 +21,7 @@ mod layout;
 mod lease;
 mod line;
 mod merge;
+mod named;
 mod op;
 mod open;
 mod own_sql;

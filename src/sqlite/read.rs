@@ -180,7 +180,7 @@ impl Log {
             let Some(row) = found.next()? else {
                 return if self.low < self.high { Err(rows::missing(&self.name, self.low)) } else { Ok(()) };
             };
-            let entry = self.entry(row, page, self.low)?;
+            let entry = self.entry(conn, row, page, self.low)?;
             page.rows.push(Row { prev_hash: self.prev, ..entry });
             self.prev = page.rows.last().map(|row| row.content_hash);
             self.low += 1;
@@ -202,7 +202,7 @@ impl Log {
                 }
                 break;
             };
-            let entry = self.entry(row, page, self.high - 1)?;
+            let entry = self.entry(conn, row, page, self.high - 1)?;
             // What comes next in this direction is what the last one links to.
             if let Some(last) = page.rows.last_mut() {
                 last.prev_hash = Some(entry.content_hash);
@@ -216,7 +216,7 @@ impl Log {
         Ok(())
     }
 
-    fn entry(&self, row: &rusqlite::Row<'_>, page: &mut Page, expected: i64) -> Result<Row> {
+    fn entry(&self, conn: &Connection, row: &rusqlite::Row<'_>, page: &mut Page, expected: i64) -> Result<Row> {
         let seq = row.get(1).unwrap_or(0);
         if seq != expected {
             return Err(rows::missing(&self.name, expected));
@@ -228,6 +228,8 @@ impl Log {
             return Err(rows::malformed(&self.name, Some(seq), "payload is not a blob"));
         };
         let payload = page.keep(payload);
-        Ok(Row { position: row.get(0)?, name: 0, seq, prev_hash: None, content_hash, payload })
+        let position = row.get(0)?;
+        let row = Row { position, name: 0, seq, prev_hash: None, content_hash, payload, erased: None };
+        rows::erased_entry(conn, &self.name, row)
     }
 }

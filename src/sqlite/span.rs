@@ -133,7 +133,8 @@ impl Span {
                         page.names.len() - 1
                     });
                     let payload = page.keep(payload);
-                    page.rows.push(Row { position, name: index, seq, prev_hash, content_hash, payload });
+                    let row = Row { position, name: index, seq, prev_hash, content_hash, payload, erased: None };
+                    page.rows.push(rows::erased_entry(conn, name, row)?);
                     chain.last = Some((seq, content_hash));
                 }
             }

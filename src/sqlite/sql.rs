@@ -17,6 +17,7 @@ statements! {
     FROM_SEQ = "from_seq";
     PAYLOAD = "payload";
     CONTENT = "content";
+    ERASED = "erased";
     PLACES_FORWARD = "places_forward";
     PLACES_REVERSE = "places_reverse";
     LOG_FORWARD = "log_forward";
@@ -33,4 +34,32 @@ statements! {
     GENERATION = "generation";
     GENERATIONS = "generations";
     SET_GENERATION = "set_generation";
+}
+
+macro_rules! named {
+    ($($file:literal)*) => {
+        /// A statement that is run by its name.
+        pub fn named(name: &str) -> Option<&'static str> {
+            match name {
+                $($file => Some(include_str!(concat!("../../python/agent_store/sql/sqlite/", $file, ".sql"))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+named! {
+    "add_erased"
+    "add_erasure"
+    "add_note"
+    "erasure"
+    "erasures"
+    "newest_note"
+    "note"
+    "notes_forward"
+    "notes_of_kind"
+    "notes_reverse"
+    "renew_note"
+    "set_tile"
+    "tile"
 }

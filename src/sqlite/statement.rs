@@ -170,8 +170,12 @@ pub fn execute(conn: &Connection, sql: &str, params: &Params) -> Result<u64> {
 
 /// All rows.
 pub fn query(conn: &Connection, sql: &str, params: &Params) -> Result<Vec<Vec<Value>>> {
-    let mut statement = prepare(conn, sql)?;
-    bind(&mut statement, params)?;
+    rows(&mut prepare(conn, sql)?, params)
+}
+
+/// All rows of a statement that is prepared.
+pub fn rows(statement: &mut Statement<'_>, params: &Params) -> Result<Vec<Vec<Value>>> {
+    bind(statement, params)?;
     let columns = statement.column_count();
     let mut rows = statement.raw_query();
     let mut all = Vec::new();

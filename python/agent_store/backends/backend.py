@@ -107,10 +107,12 @@ class Backend(Protocol[Tx, Pages]):
 
     # Transactions. `begin` to `commit` or `rollback` are in one thread; others wait, or see what was before.
 
-    def begin(self, within: Tx | None = None) -> Tx:
+    def begin(self, within: Tx | None = None, *, synced: bool = False) -> Tx:
         """Take the lock that orders all writes of the store; BusyError after the timeout, and nothing is open then.
 
         With `within`, the innermost open transaction of this thread: a savepoint inside it, which waits for nothing.
+        `synced`: on disk when `commit` returns, whatever the store's durability, and what is removed in it is written
+        over where that is for a client to do; TransactionConflict where it would be part of another transaction.
         """
 
     def commit(self, tx: Tx) -> None:
@@ -255,6 +257,17 @@ class Backend(Protocol[Tx, Pages]):
 
         `may_write=False`, from inside an iterable of `append_many`: TransactionConflict for such a statement.
         """
+
+    # The store's own statements beside those above: signed notes, tiles, erasures.
+
+    def fetch(self, statement: str, *params: object, tx: Tx | None = None) -> list[tuple[Any, ...]]:
+        """All rows of the statement in `agent_store/sql/<kind>/<statement>.sql`, as plain tuples.
+
+        None for a stored value of another type than its column is to have.
+        """
+
+    def change(self, statement: str, *params: object, tx: Tx | None = None) -> int:
+        """Run a statement of that kind that changes rows; how many."""
 
     # Waking. Every commit that appended or moved a counter rings, after it can be read; a rollback never does.
 

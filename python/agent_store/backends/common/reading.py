@@ -4,6 +4,7 @@ A reading goes up to what was newest when it began. Each page is a short read of
 """
 
 from agent_store._core import Entry
+from agent_store.backends.common.erased import marked
 from agent_store.backends.common.fate import Began
 from agent_store.backends.common.heads import checked
 from agent_store.backends.common.merge import Merge
@@ -36,7 +37,7 @@ class Reading(Began):
     def next(self, session: Session, limit: int) -> list[Entry]:
         """At most `limit` entries more; none when the reading is over."""
         if self._source is not None:
-            return self._source.page(session, limit)
+            return marked(session, self._source.page(session, limit))
         if self._select.known is None:
             # What is asked for first is where it ends, so that no state is needed that is the same for all after it.
             return self._first(session, limit)
@@ -47,7 +48,7 @@ class Reading(Began):
         beginning = session.begin(self._select, limit)
         last = newest(session, beginning.places, self._select.known)
         source = _begin(session, self._select, last[0], beginning)
-        page = source.page(session, limit)
+        page = marked(session, source.page(session, limit))
         self._newest, self._source = last, source
         return page
 

@@ -87,6 +87,9 @@ class Session(Protocol):
     def names(self, logs: Sequence[int]) -> dict[int, tuple[str, str]]:
         """Stream and writer of those of these logs that are listed."""
 
+    def erased(self, positions: Sequence[int]) -> dict[int, Any]:
+        """How many bytes the payloads at these positions had, of those of which an erasure is recorded."""
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Where several statements must see one state."""
 

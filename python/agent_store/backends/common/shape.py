@@ -47,3 +47,11 @@ def left_out(wanted: int, written: int) -> BackendError:
 def undone() -> TransactionConflict:
     """Of a reading that goes on after a rollback took away what it has read."""
     return TransactionConflict("this iteration began in a transaction that was rolled back: begin it anew")
+
+
+def part_of_another() -> TransactionConflict:
+    """Of a transaction that is to be on disk when it returns, inside one that somebody else ends."""
+    return TransactionConflict(
+        "what is to be on disk when the call returns cannot be part of a transaction that is ended later: end that one "
+        "first; a connection of yours must be in autocommit mode"
+    )

@@ -98,11 +98,11 @@ class Dbapi:
         except sqlite3.Error as error:
             raise translated(error) from error
 
-    def begin(self, within: Transaction | None = None) -> Transaction:
+    def begin(self, within: Transaction | None = None, *, synced: bool = False) -> Transaction:
         def begin() -> Transaction:
             if within is not None:
                 within.check()
-            return Transaction(self._session, self._turn, within)
+            return Transaction(self._session, self._turn, within, synced=synced)
 
         return self._run(begin)
 
@@ -199,6 +199,12 @@ class Dbapi:
             return foreign.execute(self._session, sql, params)
 
         return self._write(tx, execute)
+
+    def fetch(self, statement: str, *params: object, tx: Transaction | None = None) -> list[tuple[Any, ...]]:
+        return self._read(tx, lambda: self._session.fetch(statement, *params))
+
+    def change(self, statement: str, *params: object, tx: Transaction | None = None) -> int:
+        return self._write(tx, lambda _: self._session.change(statement, *params))
 
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True

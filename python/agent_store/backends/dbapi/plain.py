@@ -10,13 +10,13 @@ from functools import cache
 
 from agent_store.backends.common import statements
 
-TEXT = {"stream", "writer", "key"}
-BLOB = {"content_hash", "payload"}
+TEXT = {"stream", "writer", "key", "name", "note"}
+BLOB = {"content_hash", "payload", "hashes"}
 
 _SELECT = re.compile(r"SELECT (.+?)(?=\s+FROM\s)", re.DOTALL)
 _COMMA = re.compile(r",\s+(?![^(]*\))")
 _NUMBERED = re.compile(r"\?\d+")
-_TABLE = re.compile(r"\b(FROM|INTO|JOIN)\s+(_agent_store_\w+)")
+_TABLE = re.compile(r"\b(FROM|INTO|JOIN|UPDATE)\s+(_agent_store_\w+)")
 
 
 def _column(column: str) -> str:

@@ -163,6 +163,9 @@ class Session:
             if stream is not None and writer is not None
         }
 
+    def erased(self, positions: Sequence[int]) -> dict[int, Any]:
+        return {position: length for position in positions for (length,) in self.fetch("erased", position)}
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         if self.connection.in_transaction:

@@ -5,9 +5,11 @@ import sqlite3
 import weakref
 
 from agent_store.backends.common.fate import Fate
+from agent_store.backends.common.shape import part_of_another
 from agent_store.backends.common.turn import Turn
 from agent_store.backends.dbapi import writing
 from agent_store.backends.dbapi.session import Session
+from agent_store.backends.dbapi.synced import Synced
 from agent_store.errors import TransactionConflict
 
 ENDED = (
@@ -19,8 +21,11 @@ ENDED = (
 class _Open:
     """What must be undone where nobody ends a transaction: apart from it, for then it is gone."""
 
-    def __init__(self, session: Session, turn: Turn, fate: Fate, *, savepoint: str | None) -> None:
+    def __init__(
+        self, session: Session, turn: Turn, fate: Fate, *, savepoint: str | None, synced: Synced | None
+    ) -> None:
         self._session = session
+        self._synced = synced
         self._turn = turn
         self._fate = fate
         self._savepoint = savepoint
@@ -31,6 +36,8 @@ class _Open:
     def begin(self) -> None:
         self._turn.take(self)
         self._begun = True
+        if self._synced is not None:
+            self._synced.enter()
         if self._savepoint is None:
             writing.begin(self._session)
         else:
@@ -68,6 +75,8 @@ class _Open:
                 self.undo()
 
     def _finish(self) -> None:
+        if self._synced is not None:
+            self._synced.leave()
         self._turn.give(self)
         self.over = True
 
@@ -75,10 +84,10 @@ class _Open:
 class Transaction:
     """A transaction of its own, or a savepoint in one of the caller's or in the one that it is nested in.
 
-    The turn is its as long as it lasts.
+    The turn is its as long as it lasts. `synced`: TransactionConflict where it would not be durable at its commit.
     """
 
-    def __init__(self, session: Session, turn: Turn, outer: "Transaction | None") -> None:
+    def __init__(self, session: Session, turn: Turn, outer: "Transaction | None", *, synced: bool = False) -> None:
         connection = session.connection
         self._session = session
         self._outer = outer
@@ -89,8 +98,10 @@ class Transaction:
         self.moved: writing.Moved | None = None
         if self._commits or (outer is not None and outer.moved is not None):
             self.moved = writing.Moved()
+        if synced and not self._commits:
+            raise part_of_another()
         savepoint = None if self._own else f"agent_store_{self._level}"
-        self._open = _Open(session, turn, self.fate, savepoint=savepoint)
+        self._open = _Open(session, turn, self.fate, savepoint=savepoint, synced=Synced(session) if synced else None)
         # No __del__: it would run for each that was ended too, and lose an interrupt that fell into it.
         self._abandoned = weakref.finalize(self, self._open.abandon)
         self._abandoned.atexit = False

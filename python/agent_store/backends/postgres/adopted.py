@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from agent_store.backends.common.shape import part_of_another
 from agent_store.backends.common.turn import Turn as Threads
 from agent_store.backends.postgres import failures, setup
 from agent_store.backends.postgres.database import Database
@@ -28,6 +29,10 @@ INTRANS, INERROR = TransactionStatus.INTRANS, TransactionStatus.INERROR
 AMID = "the connection is amid a COPY or a stream of yours, and takes no other statement: come to its end first"
 FAILED = "an earlier error has ended the transaction of this connection: roll it back first"
 APART = "a connection for each thread lets both go on"
+SYNC = Statement(
+    "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
+    "WHERE pg_catalog.current_setting('synchronous_commit') = 'off'"
+)
 PATIENCE = 5.0  # seconds that a thread waits for the block of another
 NAP = 0.002
 
@@ -138,18 +143,18 @@ class Adopted(Database):
             joins = wire.status == INTRANS
             yield Reader(wire, self.statements, self.oid, may_forget=True, joins=joins, shared=True)
 
-    def begin(self, within: Transaction | None = None) -> Transaction:
+    def begin(self, within: Transaction | None = None, *, synced: bool = False) -> Transaction:
         """A savepoint in what is open; else a transaction, which is the caller's to commit where he does that."""
         self.check_open()
         if within is not None:
             with self._alone():
                 within.check()
-                return inside(within)
+                return inside(within, synced=synced)
         with self._alone():
             token = object()
             try:
                 self._threads.take(token)
-                return self._begin(token)
+                return self._begin(token, synced=synced)
             except BaseException:
                 self._threads.give(token)
                 raise
@@ -159,12 +164,14 @@ class Adopted(Database):
             with self._threads.lock:
                 self._threads.give(token)
 
-    def _begin(self, token: object) -> Transaction:
+    def _begin(self, token: object, *, synced: bool) -> Transaction:
         joined = self._wire.status == INTRANS
+        if synced and (joined or not self._connection.autocommit):
+            raise part_of_another()
         turn = self._turn()
         tx = None
         try:
-            turn.run()
+            turn.run(*([(SYNC, ())] if synced else []))
             inner = Turn(self._wire, self.statements, self.oid, ledger=turn.ledger, isolated=True)
             # Where the caller commits, the end of the block is not the end of the transaction.
             tx = Transaction(self._wire, inner, None if joined else turn, release=lambda _: self._end(token))

@@ -10,6 +10,7 @@ from agent_store.backends.postgres.setup import NEWEST
 from agent_store.backends.postgres.statements import quoted
 
 _ENTRIES, _LOGS, _META, _VIEW = (f"_agent_store_{name}" for name in ("entries", "logs", "meta", "log"))
+_TILES, _NOTES, _ERASURES = (f"_agent_store_{name}" for name in ("tiles", "notes", "erasures"))
 _NAME = "text collate C not null"
 _COLUMNS = {
     _ENTRIES: {
@@ -21,6 +22,9 @@ _COLUMNS = {
     },
     _LOGS: {"id": "bigint not null", "stream": _NAME, "writer": _NAME},
     _META: {"key": _NAME, "ival": "bigint not null"},
+    _TILES: {"level": "bigint not null", "number": "bigint not null", "hashes": "bytea not null"},
+    _NOTES: {"kind": _NAME, "name": _NAME, "number": "bigint not null", "note": _NAME},
+    _ERASURES: {"position": "bigint not null", "payload_len": "bigint not null", "note": _NAME},
     _VIEW: {
         "stream": "text",
         "writer": "text",
@@ -49,6 +53,22 @@ _CONSTRAINTS = {
         "_agent_store_meta_key": "PRIMARY KEY (key)",
         "_agent_store_meta_ival_check": "CHECK ((ival >= 0))",
     },
+    _TILES: {
+        "_agent_store_tiles_place": "PRIMARY KEY (level, number)",
+        "_agent_store_tiles_level_check": "CHECK ((level >= 0))",
+        "_agent_store_tiles_number_check": "CHECK ((number >= 0))",
+        "_agent_store_tiles_hashes_check": "CHECK (((octet_length(hashes) >= 32) AND (octet_length(hashes) <= 8192) "
+        "AND ((octet_length(hashes) % 32) = 0)))",
+    },
+    _NOTES: {
+        "_agent_store_notes_place": "PRIMARY KEY (kind, name, number)",
+        "_agent_store_notes_number_check": "CHECK ((number >= 0))",
+    },
+    _ERASURES: {
+        "_agent_store_erasures_position": 'PRIMARY KEY ("position")',
+        "_agent_store_erasures_position_check": 'CHECK (("position" > 0))',
+        "_agent_store_erasures_payload_len_check": "CHECK ((payload_len >= 0))",
+    },
 }
 # The kinds are those of pg_trigger: BEFORE or AFTER, for each row or statement, of which event.
 _INSERTED, _TRUNCATED = "kind 7", "kind 34"
@@ -76,6 +96,16 @@ _TRIGGERS = {
         "update": (_UPDATED, "_agent_store_rise()"),
         "delete": (_DELETED, _refuses("a generation is never removed")),
         "truncate": (_TRUNCATED, _refuses("a generation is never removed")),
+    },
+    _NOTES: {
+        "update": (_UPDATED, "_agent_store_renew()"),
+        "delete": (_DELETED, _refuses("a signed note is never removed")),
+        "truncate": (_TRUNCATED, _refuses("a signed note is never removed")),
+    },
+    _ERASURES: {
+        "update": (_UPDATED, _refuses("the record of an erasure is never changed")),
+        "delete": (_DELETED, _refuses("the record of an erasure is never removed")),
+        "truncate": (_TRUNCATED, _refuses("the record of an erasure is never removed")),
     },
 }
 _FUNCTION = re.compile(r"CREATE FUNCTION \{schema\}\.(\w+)\(\).*?AS \$guard\$(.*?)\$guard\$;", re.DOTALL)

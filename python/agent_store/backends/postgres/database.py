@@ -58,8 +58,8 @@ class Database(abc.ABC):
         """What one call reads with."""
 
     @abc.abstractmethod
-    def begin(self, within: Transaction | None = None) -> Transaction:
-        """Take the store's lock; within another transaction, a savepoint."""
+    def begin(self, within: Transaction | None = None, *, synced: bool = False) -> Transaction:
+        """Take the store's lock; within another transaction, a savepoint. `synced`: durable at its commit."""
 
     @abc.abstractmethod
     def commit(self, tx: Transaction) -> None:
@@ -212,6 +212,19 @@ class Database(abc.ABC):
             changed = host.execute(turn.wire, sql, params)
             turn.run(last=True)
             return changed
+
+    def fetch(self, statement: str, *params: object, tx: Transaction | None = None) -> list[tuple[Any, ...]]:
+        """All rows of one of our own statements."""
+        with self.reader(tx) as reader:
+            return reader.fetch(statement, *params)
+
+    def change(self, statement: str, *params: object, tx: Transaction | None = None) -> int:
+        """How many rows one of our own statements changed."""
+        self._check_writable()
+        with self.turn(tx) as turn:
+            turn.ledger.forget()  # It may have added an entry.
+            (rows,) = turn.run(turn.call(statement, *params), last=True)
+            return len(rows)
 
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True

@@ -38,7 +38,7 @@ class Own(Database):
         self.read_only = read_only
         self.timeout = timeout
         self.pool = Pool(address, timeout)
-        self._locks: dict[bool, Call] = {}
+        self._locks: dict[tuple[bool, bool], Call] = {}
         try:
             self._open()
         except BaseException:
@@ -69,22 +69,23 @@ class Own(Database):
             if os.getpid() == self._pid:
                 self.pool.give(wire)
 
-    def _lock(self, *, alone: bool) -> list[Call]:
+    def _lock(self, *, alone: bool, synced: bool) -> list[Call]:
         """`alone`: only our statements follow. A plan that the server keeps, of when the table was small, would read
         all of it when it is large: then each goes by an index.
         """
-        call = self._locks.get(alone)
+        call = self._locks.get((alone, synced))
         if call is None:
-            values = (setup.milliseconds(self.timeout), self.durability == "normal", alone)
-            call = self._locks[alone] = (self.statements["lock"], Encoded(encode(value, "utf-8") for value in values))
+            values = (setup.milliseconds(self.timeout), self.durability == "normal" and not synced, alone)
+            call = (self.statements["lock"], Encoded(encode(value, "utf-8") for value in values))
+            self._locks[alone, synced] = call
         return [BEGINS, call]
 
-    def _turn(self, wire: Wire, *, alone: bool) -> Turn:
+    def _turn(self, wire: Wire, *, alone: bool, synced: bool = False) -> Turn:
         return Turn(
             wire,
             self.statements,
             self.oid,
-            before=self._lock(alone=alone),
+            before=self._lock(alone=alone, synced=synced),
             commits=True,
             unprepared=self.stop_preparing,
             bell=self.bell,
@@ -95,6 +96,7 @@ class Own(Database):
         """Of its own: BEGIN and the lock before, COMMIT after."""
         self.check_open()
         if tx is not None:
+            tx.check()
             yield tx.turn
             return
         with self._lent() as wire:
@@ -110,18 +112,19 @@ class Own(Database):
         """On any connection, or on the transaction's."""
         self.check_open()
         if tx is not None:
+            tx.check()
             yield Reader(tx.wire, self.statements, self.oid, may_forget=False, joins=True)
             return
         with self._lent() as wire:
             yield Reader(wire, self.statements, self.oid, may_forget=False, joins=False, unprepared=self.stop_preparing)
 
-    def begin(self, within: Transaction | None = None) -> Transaction:
+    def begin(self, within: Transaction | None = None, *, synced: bool = False) -> Transaction:
         """One round trip."""
         self._check_writable()
         if within is not None:
-            return inside(within)
+            return inside(within, synced=synced)
         wire = self.pool.take()
-        turn = self._turn(wire, alone=False)
+        turn = self._turn(wire, alone=False, synced=synced)
         try:
             turn.run()
             inner = Turn(wire, self.statements, self.oid, ledger=turn.ledger)

@@ -171,6 +171,10 @@ class Reader:
             return {}
         return {log: (stream, writer) for log, stream, writer in self.fetch("names", list(logs))}
 
+    def erased(self, positions: Sequence[int]) -> dict[int, Any]:
+        """Those of these positions where the payload was erased, and how many bytes it had."""
+        return dict(self.fetch("erased", list(positions)))
+
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
         """One state for several statements. On a connection of the caller's each has its own: what he does meanwhile on

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from psycopg.pq import TransactionStatus
 
 from agent_store.backends.common.fate import Fate
+from agent_store.backends.common.shape import part_of_another
 from agent_store.backends.postgres.statements import Statement
 from agent_store.backends.postgres.turn import Turn, roll_back
 from agent_store.backends.postgres.wire import Wire
@@ -46,7 +47,9 @@ class Transaction:
         self.turn.run((Statement(f"SAVEPOINT {self._name}"), ()))
 
     def check(self) -> None:
-        """TransactionConflict where it is over, by what somebody ran on the connection."""
+        """TransactionConflict where it is over, by its own end or by what somebody ran on the connection."""
+        if self._ended:
+            raise TransactionConflict("this transaction is over")
         if self.wire.status == TransactionStatus.IDLE:
             raise TransactionConflict(OVER)
 
@@ -93,8 +96,10 @@ class Transaction:
             self.rollback()
 
 
-def within(outer: Transaction) -> Transaction:
-    """A savepoint."""
+def within(outer: Transaction, *, synced: bool) -> Transaction:
+    """A savepoint, which is as durable as what it is part of."""
+    if synced:
+        raise part_of_another()
     inner = Transaction(outer.wire, outer.turn, None, outer=outer)
     inner.save()
     return inner

@@ -1,4 +1,9 @@
 COPY (
-    SELECT position, log, seq, content_hash, payload FROM {schema}._agent_store_entries
+    SELECT
+        position, log, seq, content_hash, payload, CASE octet_length(payload) WHEN 0 THEN (
+            SELECT erasures.payload_len FROM {schema}._agent_store_erasures AS erasures
+            WHERE erasures.position = entries.position
+        ) END
+    FROM {schema}._agent_store_entries AS entries
     WHERE position >= {first} AND position <= {last} ORDER BY position
 ) TO STDOUT (FORMAT binary)

@@ -3,7 +3,10 @@ WITH ours AS (
         tables.relnamespace
     FROM pg_catalog.pg_class AS tables
     WHERE tables.relnamespace = (SELECT one.relnamespace FROM pg_catalog.pg_class AS one WHERE one.oid = {entries})
-        AND tables.relname IN ('_agent_store_entries', '_agent_store_log', '_agent_store_logs', '_agent_store_meta')
+        AND tables.relname IN (
+            '_agent_store_entries', '_agent_store_log', '_agent_store_logs', '_agent_store_meta',
+            '_agent_store_tiles', '_agent_store_notes', '_agent_store_erasures'
+        )
 )
 SELECT
     'table ' || ours.relname,

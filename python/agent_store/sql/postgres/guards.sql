@@ -52,6 +52,16 @@ BEGIN
 END
 $guard$;
 
+CREATE FUNCTION {schema}._agent_store_renew() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $guard$
+BEGIN
+    IF OLD.kind <> 'cosignature' OR NEW.kind <> OLD.kind OR NEW.name <> OLD.name OR NEW.number <> OLD.number THEN
+        RAISE EXCEPTION 'agent-store: a signed note is never changed' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END
+$guard$;
+
 CREATE TRIGGER _agent_store_entries_insert AFTER INSERT ON {schema}._agent_store_entries
 REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_follow();
 CREATE TRIGGER _agent_store_entries_update BEFORE UPDATE ON {schema}._agent_store_entries
@@ -74,6 +84,18 @@ CREATE TRIGGER _agent_store_meta_delete BEFORE DELETE ON {schema}._agent_store_m
 FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('a generation is never removed');
 CREATE TRIGGER _agent_store_meta_truncate BEFORE TRUNCATE ON {schema}._agent_store_meta
 FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_refuse('a generation is never removed');
+CREATE TRIGGER _agent_store_notes_update BEFORE UPDATE ON {schema}._agent_store_notes
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_renew();
+CREATE TRIGGER _agent_store_notes_delete BEFORE DELETE ON {schema}._agent_store_notes
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('a signed note is never removed');
+CREATE TRIGGER _agent_store_notes_truncate BEFORE TRUNCATE ON {schema}._agent_store_notes
+FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_refuse('a signed note is never removed');
+CREATE TRIGGER _agent_store_erasures_update BEFORE UPDATE ON {schema}._agent_store_erasures
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('the record of an erasure is never changed');
+CREATE TRIGGER _agent_store_erasures_delete BEFORE DELETE ON {schema}._agent_store_erasures
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('the record of an erasure is never removed');
+CREATE TRIGGER _agent_store_erasures_truncate BEFORE TRUNCATE ON {schema}._agent_store_erasures
+FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_refuse('the record of an erasure is never removed');
 
 -- Whatever session_replication_role says.
 ALTER TABLE {schema}._agent_store_entries ENABLE ALWAYS TRIGGER _agent_store_entries_insert;
@@ -87,5 +109,11 @@ ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_i
 ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_update;
 ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_delete;
 ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_truncate;
+ALTER TABLE {schema}._agent_store_notes ENABLE ALWAYS TRIGGER _agent_store_notes_update;
+ALTER TABLE {schema}._agent_store_notes ENABLE ALWAYS TRIGGER _agent_store_notes_delete;
+ALTER TABLE {schema}._agent_store_notes ENABLE ALWAYS TRIGGER _agent_store_notes_truncate;
+ALTER TABLE {schema}._agent_store_erasures ENABLE ALWAYS TRIGGER _agent_store_erasures_update;
+ALTER TABLE {schema}._agent_store_erasures ENABLE ALWAYS TRIGGER _agent_store_erasures_delete;
+ALTER TABLE {schema}._agent_store_erasures ENABLE ALWAYS TRIGGER _agent_store_erasures_truncate;
 
 COMMENT ON TABLE {schema}._agent_store_entries IS 'agent-store format 1';

@@ -25,6 +25,33 @@ CREATE TABLE {schema}._agent_store_entries (
     CONSTRAINT _agent_store_entries_seq_check CHECK (seq > 0),
     CONSTRAINT _agent_store_entries_hash_check CHECK (octet_length(content_hash) = 32)
 );
+CREATE TABLE {schema}._agent_store_tiles (
+    level bigint NOT NULL,
+    number bigint NOT NULL,
+    hashes bytea NOT NULL,
+    CONSTRAINT _agent_store_tiles_place PRIMARY KEY (level, number),
+    CONSTRAINT _agent_store_tiles_level_check CHECK (level >= 0),
+    CONSTRAINT _agent_store_tiles_number_check CHECK (number >= 0),
+    CONSTRAINT _agent_store_tiles_hashes_check CHECK (
+        octet_length(hashes) >= 32 AND octet_length(hashes) <= 8192 AND octet_length(hashes) % 32 = 0
+    )
+);
+CREATE TABLE {schema}._agent_store_notes (
+    kind text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    number bigint NOT NULL,
+    note text COLLATE "C" NOT NULL,
+    CONSTRAINT _agent_store_notes_place PRIMARY KEY (kind, name, number),
+    CONSTRAINT _agent_store_notes_number_check CHECK (number >= 0)
+);
+CREATE TABLE {schema}._agent_store_erasures (
+    position bigint NOT NULL,
+    payload_len bigint NOT NULL,
+    note text COLLATE "C" NOT NULL,
+    CONSTRAINT _agent_store_erasures_position PRIMARY KEY (position),
+    CONSTRAINT _agent_store_erasures_position_check CHECK (position > 0),
+    CONSTRAINT _agent_store_erasures_payload_len_check CHECK (payload_len >= 0)
+);
 INSERT INTO {schema}._agent_store_meta (key, ival)
 VALUES
     ('_agent_store.format', 1),

@@ -90,3 +90,39 @@ CREATE TRIGGER _agent_store_meta_delete BEFORE DELETE ON _agent_store_meta
 BEGIN
     SELECT RAISE(ABORT, 'agent-store: a generation is never removed');
 END;
+
+CREATE TRIGGER _agent_store_notes_insert BEFORE INSERT ON _agent_store_notes
+WHEN new.kind IS NOT 'cosignature' AND EXISTS (
+    SELECT 1 FROM _agent_store_notes WHERE kind = new.kind AND name = new.name AND number = new.number
+)
+BEGIN
+    SELECT RAISE(ABORT, 'agent-store: a signed note is never replaced');
+END;
+
+CREATE TRIGGER _agent_store_notes_update BEFORE UPDATE ON _agent_store_notes
+WHEN old.kind IS NOT 'cosignature' OR new.kind IS NOT old.kind OR new.name IS NOT old.name
+    OR new.number IS NOT old.number
+BEGIN
+    SELECT RAISE(ABORT, 'agent-store: a signed note is never changed');
+END;
+
+CREATE TRIGGER _agent_store_notes_delete BEFORE DELETE ON _agent_store_notes
+BEGIN
+    SELECT RAISE(ABORT, 'agent-store: a signed note is never removed');
+END;
+
+CREATE TRIGGER _agent_store_erasures_insert BEFORE INSERT ON _agent_store_erasures
+WHEN EXISTS (SELECT 1 FROM _agent_store_erasures WHERE position = new.position)
+BEGIN
+    SELECT RAISE(ABORT, 'agent-store: the record of an erasure is never replaced');
+END;
+
+CREATE TRIGGER _agent_store_erasures_update BEFORE UPDATE ON _agent_store_erasures
+BEGIN
+    SELECT RAISE(ABORT, 'agent-store: the record of an erasure is never changed');
+END;
+
+CREATE TRIGGER _agent_store_erasures_delete BEFORE DELETE ON _agent_store_erasures
+BEGIN
+    SELECT RAISE(ABORT, 'agent-store: the record of an erasure is never removed');
+END;

@@ -1,2 +1,4 @@
-SELECT position, log, seq, content_hash, payload FROM _agent_store_entries
-WHERE log = ?1 AND seq >= ?2 AND seq <= ?3 ORDER BY seq
+SELECT entries.position, entries.log, entries.seq, entries.content_hash, entries.payload, erasures.payload_len
+FROM _agent_store_entries AS entries LEFT JOIN _agent_store_erasures AS erasures
+    ON erasures.position = CASE length(entries.payload) WHEN 0 THEN entries.position END
+WHERE entries.log = ?1 AND entries.seq >= ?2 AND entries.seq <= ?3 ORDER BY entries.seq

@@ -13,5 +13,23 @@ CREATE TABLE _agent_store_entries (
     payload BLOB NOT NULL,
     UNIQUE (log, seq)
 ) STRICT;
+CREATE TABLE _agent_store_tiles (
+    level INTEGER NOT NULL CHECK (level >= 0),
+    number INTEGER NOT NULL CHECK (number >= 0),
+    hashes BLOB NOT NULL CHECK (length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0),
+    PRIMARY KEY (level, number)
+) STRICT;
+CREATE TABLE _agent_store_notes (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number >= 0),
+    note TEXT NOT NULL,
+    PRIMARY KEY (kind, name, number)
+) STRICT;
+CREATE TABLE _agent_store_erasures (
+    position INTEGER PRIMARY KEY NOT NULL CHECK (position > 0),
+    payload_len INTEGER NOT NULL CHECK (payload_len >= 0),
+    note TEXT NOT NULL
+) STRICT;
 INSERT INTO _agent_store_meta (key, ival)
 VALUES ('_agent_store.format', 1), ('_agent_store.id', random() & 9223372036854775807);

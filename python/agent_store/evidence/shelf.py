@@ -1,0 +1,172 @@
+"""Where evidence is kept: the tables of tiles, of signed notes and of erasures, whatever the database.
+
+Tiles are those of C2SP's tlog-tiles (https://c2sp.org/tlog-tiles): number n of level 0 has the hashes of leaves 256 n
+to 256 n + 255, of level l + 1 the roots of full tiles of level l; the last of a level is partial, and grows. They are
+derived from the entries. Notes are texts, verbatim, each by kind, name and number (docs/format.md lists them).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+from agent_store.errors import ChainBroken
+from agent_store.transaction import Binding
+
+CHECKPOINT: Final = "checkpoint"
+COSIGNATURE: Final = "cosignature"
+ROTATION: Final = "rotation"
+HEAD: Final = "head"
+WITNESSED: Final = "witnessed"
+FORK: Final = "fork"
+
+HASH = 32  # bytes
+PAGE = 256  # rows
+_LARGEST = 2**63 - 1
+
+Result = TypeVar("Result")
+Wanted = tuple[int, int, int]  # level, number, and how many of the tile's hashes
+
+
+class Noted(NamedTuple):
+    """A signed note and where it is kept; `note` is None for what is no text."""
+
+    name: str
+    number: int
+    note: str | None
+
+
+class Erased(NamedTuple):
+    """The record of an erasure: of which position, how long the payload was in bytes, and the signed note."""
+
+    position: int
+    payload_len: int
+    note: str | None
+
+
+class Shelf:
+    """Reads and writes them; alone, with the scan that looks at tiles. Without `tx`: as a call of this thread does."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._binding = binding
+        self.backend = binding.backend
+
+    def _fetch(self, tx: Any, statement: str, *params: object) -> list[tuple[Any, ...]]:
+        return self.backend.fetch(statement, *params, tx=self._binding.reading() if tx is None else tx)
+
+    def written(self, call: str, work: Callable[[Any], Result], *, synced: bool = True) -> Result:
+        """What `work` returns, given a transaction of its own, which is committed then; TransactionConflict inside one.
+
+        With `synced` it is on disk when this returns, whatever the store's durability.
+        """
+        self._binding.check_outside(call)
+        # No context manager: an interrupt could fall between its lines, and the write lock would be kept.
+        tx = self.backend.begin(None, synced=synced)
+        try:
+            result = work(tx)
+            self.backend.commit(tx)
+        except BaseException:
+            self.backend.rollback(tx)
+            raise
+        return result
+
+    # Signed notes.
+
+    def note(self, kind: str, name: str, number: int, tx: Any = None) -> str | None:
+        """One, None where there is none."""
+        rows = self._fetch(tx, "note", kind, name, number)
+        return rows[0][0] if rows else None
+
+    def newest(self, kind: str, name: str, tx: Any = None) -> Noted | None:
+        """The one with the greatest number."""
+        rows = self._fetch(tx, "newest_note", kind, name)
+        return Noted(name, *rows[0]) if rows else None
+
+    def notes(self, kind: str, name: str, *, reverse: bool = False) -> Iterator[Noted]:
+        """All of one name, by number, read in pages."""
+        statement, last = ("notes_reverse", _LARGEST) if reverse else ("notes_forward", -1)
+        while rows := self._fetch(None, statement, kind, name, last, PAGE):
+            for number, note in rows:
+                yield Noted(name, number, note)
+            last = rows[-1][0]
+
+    def of_kind(
+        self, kind: str, after: tuple[str, int] = ("", -1), page: int = PAGE, tx: Any = None
+    ) -> Iterator[Noted]:
+        """All with names and numbers greater than these, by name (its bytes) and number, read in pages."""
+        while rows := self._fetch(tx, "notes_of_kind", kind, *after, page):
+            yield from (Noted(*row) for row in rows)
+            after = rows[-1][:2]
+
+    def add_note(self, kind: str, name: str, number: int, note: str, tx: Any) -> None:
+        """Keep a new one, for good."""
+        self.backend.change("add_note", kind, name, number, note, tx=tx)
+
+    def renew_note(self, kind: str, name: str, number: int, note: str, tx: Any) -> None:
+        """Keep one in the place of another, which only cosignatures may take."""
+        self.backend.change("renew_note", kind, name, number, note, tx=tx)
+
+    # Checkpoints, and whose they are.
+
+    def origin(self, tx: Any = None) -> str | None:
+        """Under which name the store seals, None before its first checkpoint."""
+        first = next(self.of_kind(CHECKPOINT, page=1, tx=tx), None)
+        return first and first.name
+
+    def last_checkpoint(self, tx: Any = None) -> Noted | None:
+        """The newest one of the store's."""
+        origin = self.origin(tx)
+        return None if origin is None else self.newest(CHECKPOINT, origin, tx)
+
+    def cosignatures(self, origin: str, size: int) -> Iterator[str]:
+        """The lines that witnesses gave for the checkpoint of this size, of each its newest."""
+        names = cosigned(origin, size)
+        for found in self.of_kind(COSIGNATURE, (names, -1), 16):
+            if not found.name.startswith(names):
+                return
+            yield found.note or ""
+
+    # Tiles.
+
+    def tile(self, level: int, number: int, tx: Any = None) -> bytes | None:
+        """The hashes that are there of one, None where it is not."""
+        rows = self._fetch(tx, "tile", level, number)
+        return rows[0][0] if rows else None
+
+    def tiles(self, wanted: Iterable[Wanted], tx: Any = None) -> list[bytes]:
+        """So many hashes of each; ChainBroken where one is missing or too short."""
+        return [self._hashes(*each, tx) for each in wanted]
+
+    def _hashes(self, level: int, number: int, width: int, tx: Any) -> bytes:
+        if width == 0:
+            return b""
+        hashes = self.tile(level, number, tx)
+        if hashes is None or len(hashes) < width * HASH:
+            there = "is missing" if hashes is None else f"has {len(hashes)} bytes and must have {width * HASH}"
+            raise ChainBroken(None, None, None, f"tile {number} of level {level} of the tree {there} (seal)")
+        return hashes[: width * HASH]
+
+    def set_tiles(self, tiles: Sequence[tuple[int, int, bytes]], tx: Any) -> None:
+        """Keep these (level, number, hashes), in the place of shorter ones."""
+        for tile in tiles:
+            self.backend.change("set_tile", *tile, tx=tx)
+
+    # Erasures.
+
+    def erasure(self, position: int, tx: Any = None) -> Erased | None:
+        """The record of one."""
+        rows = self._fetch(tx, "erasure", position)
+        return Erased(position, *rows[0]) if rows else None
+
+    def erasures(self, after: int = 0) -> Iterator[Erased]:
+        """The records of all above a position, in order, read in pages."""
+        while rows := self._fetch(None, "erasures", after, PAGE):
+            yield from (Erased(*row) for row in rows)
+            after = rows[-1][0]
+
+    def add_erasure(self, position: int, payload_len: int, note: str, tx: Any) -> None:
+        """Record one, for good."""
+        self.backend.change("add_erasure", position, payload_len, note, tx=tx)
+
+
+def cosigned(origin: str, size: int, key: str = "") -> str:
+    """By which name the cosignature of a witness (`<key name>+<key id>`) is kept: those of one checkpoint together."""
+    return f"{origin}\n{size:019}\n{key}"

@@ -1,0 +1,1 @@
+SELECT payload_len, note FROM {schema}._agent_store_erasures WHERE position = %s

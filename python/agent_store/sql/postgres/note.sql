@@ -1,0 +1,1 @@
+SELECT note FROM {schema}._agent_store_notes WHERE kind = %s AND name = %s AND number = %s

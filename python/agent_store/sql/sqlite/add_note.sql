@@ -1,0 +1,1 @@
+INSERT INTO _agent_store_notes (kind, name, number, note) VALUES (?1, ?2, ?3, ?4)

@@ -1,0 +1,1 @@
+SELECT payload_len, note FROM _agent_store_erasures WHERE position = ?1

@@ -1,0 +1,2 @@
+SELECT number, note FROM _agent_store_notes
+WHERE kind = ?1 AND name = ?2 AND number < ?3 ORDER BY number DESC LIMIT ?4
