@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         open_async,
     )
     from agent_store.evidence.checkpoint import Checkpoint
+    from agent_store.evidence.erasing import Erasure
     from agent_store.evidence.keys import Signer, SigningKey
     from agent_store.evidence.policy import Policy
     from agent_store.evidence.publishing import export_tiles
@@ -45,6 +46,7 @@ __all__ = [
     "CommitEvent",
     "Doorbell",
     "Entry",
+    "Erasure",
     "Fingerprint",
     "Generation",
     "Head",
@@ -70,6 +72,7 @@ __all__ = [
 
 _EVIDENCE = {
     "Checkpoint": "checkpoint",
+    "Erasure": "erasing",
     "Policy": "policy",
     "Signer": "keys",
     "SigningKey": "keys",

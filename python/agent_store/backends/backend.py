@@ -203,9 +203,9 @@ class Backend(Protocol[Tx, Pages]):
         log, and what cannot be read at all. Memory stays flat with a million logs. `progress(done, total)` counts
         entries, about 20 times a second; what it raises ends the call.
 
-        With `sealed` the leaves of positions 1 to that one are computed too, and compared with the tiles of the tree:
-        differences, and tiles that are missing or malformed, are breaks of kind seal. `root` of the findings is then the
-        root over these leaves.
+        With `sealed` the leaves of positions 1 to that one are computed too, and compared with the tiles of the tree,
+        all levels of it: differences, and tiles that are missing or malformed, are breaks of kind seal. `root` of the
+        findings is then the root over these leaves.
         """
 
     def leaves(
@@ -282,6 +282,12 @@ class Backend(Protocol[Tx, Pages]):
 
     def change(self, statement: str, *params: object, tx: Tx | None = None) -> int:
         """Run a statement of that kind that changes rows; how many."""
+
+    def scrub(self) -> bool | None:
+        """Write zeros over what was removed and is nobody's now, outside of the store's files too (a WAL).
+
+        False where others' reading prevented that for the timeout; None where only the owner of the database can do it.
+        """
 
     # Waking. Every commit that appended or moved a counter rings, after it can be read; a rollback never does.
 
