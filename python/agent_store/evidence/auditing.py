@@ -17,11 +17,12 @@ MOST_OF_ONE = 10  # of one log, or of one tile
 
 
 class Audit:
-    """What was found in the files of a tree of `size` leaves. Nothing in them is trusted, nor is the size."""
+    """What was found in the files of a tree of `size` leaves. Nothing in them is trusted, nor are `size` and `root`."""
 
-    def __init__(self, directory: Directory, size: int) -> None:
+    def __init__(self, directory: Directory, size: int, root: bytes | None) -> None:
         self.directory = directory
         self.size = size
+        self.root = root
         self.entries = 0
         self.entries_hold = 0
         self.links = Links()
@@ -73,7 +74,8 @@ class Audit:
             found = self.directory.tile(level, number, len(expected) // HASH)
             if found != expected:
                 wrong = "is missing" if found is None else "is not made of the roots of the tiles below it"
-                self.report(_seal(None, None, f"tile {number} of level {level} {wrong}"))
+                position = (number * FULL + _same(found or b"", expected)) * FULL**level + 1
+                self.report(_seal(position, None, f"tile {number} of level {level} {wrong}"))
 
     def _hashes(self, number: int, width: int) -> bytes | None:
         """The hashes of the leaves in a bundle, after a look at each; else those of the tile that it should make."""
@@ -87,7 +89,7 @@ class Audit:
         if leaves is None:
             return tile
         hashes, facts = leaves
-        odd = set(self._differences(first, facts, hashes, tile)) if tile not in {None, hashes} else set()
+        odd = set() if tile is None or tile == hashes else set(self._differences(first, facts, hashes, tile))
         for position, leaf in enumerate(facts, first):
             held = self.breaks_total
             if leaf is None:
@@ -98,7 +100,15 @@ class Audit:
                     self.report(found)
             self.entries_hold += held == self.breaks_total and position not in odd
         self.entries += width
-        return hashes
+        return tile if odd and tile is not None and self._is_right(number, tile) else hashes
+
+    def _is_right(self, number: int, tile: bytes) -> bool:
+        """Whether it is the tile, and not its leaves, that the rest of the tree is made of: then they were altered."""
+        if len(tile) < FULL * HASH:
+            return self._tree is not None and self._tree.root(tile) == self.root
+        above = self.directory.tile(1, number // FULL, min(FULL, self.size // FULL - number // FULL * FULL))
+        at = number % FULL * HASH
+        return above is not None and above[at : at + HASH] == Growth().root(tile)
 
     def _leaves(self, number: int, width: int) -> "tuple[bytes, list[Facts | None]] | None":
         bundle = self.directory.bundle(number, width)
@@ -137,6 +147,12 @@ class Audit:
                 reported += 1
                 if reported <= MOST_OF_ONE:
                     self.report(_seal(position, leaf, "the leaf is not the one that the tree has there"))
+
+
+def _same(found: bytes, expected: bytes) -> int:
+    """Hashes that both begin with."""
+    parts = [slice(first, first + HASH) for first in range(0, len(expected), HASH)]
+    return next((number for number, part in enumerate(parts) if found[part] != expected[part]), len(parts))
 
 
 def _seal(position: int | None, leaf: Facts | None, detail: str) -> Break:

@@ -43,7 +43,7 @@ def verify_tiles(
     os.scandir(files.path).close()
     found = Found()
     said = _checkpoint(files, found)
-    audit = Audit(files, 0 if said is None else said.size)
+    audit = Audit(files, said.size, said.root) if said is not None else Audit(files, 0, None)
     ticker = Ticker(progress, audit.size)
     audit.run([] if asked.held is None else [asked.held.size], ticker)
     if said is not None:
