@@ -144,7 +144,8 @@ impl Judge {
             return Ok(Outcome::Hashed);
         }
         let stored = Stored { number: self.number, log, seq, position, content_hash, broken };
-        hashes.push(prev, payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found, gathered));
+        hashes
+            .push(prev, payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found, gathered));
         Ok(Outcome::Hashed)
     }
 

@@ -5,6 +5,7 @@
 //! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and keeps those
 //!   `held` whose predecessor is not known yet; `findings`: what it found;
 //! - `copy`: rows as PostgreSQL copies them in and out;
+//! - `erasure`: the record of an erased payload beside its entry;
 //! - `follow`: entries on their way into another store;
 //! - `evidence`: what is signed of a store: its tree, and keys;
 //! - `os`: what the system offers beyond Rust's own library; `options`: switches for tests and benches;
@@ -14,6 +15,7 @@
 pub mod chain;
 pub mod checker;
 pub mod copy;
+pub mod erasure;
 pub mod error;
 pub mod evidence;
 pub mod findings;

@@ -24,16 +24,19 @@ from agent_store import (
     Watch,
     WriterLog,
 )
+from agent_store.aio.sealed import AsyncSealed
+from agent_store.sealed import Sealed
 
 PAIRS: tuple[tuple[type[object], type[object]], ...] = (
     (Store, AsyncStore),
+    (Sealed, AsyncSealed),
     (WriterLog, AsyncWriterLog),
     (Generation, AsyncGeneration),
     (Doorbell, AsyncDoorbell),
     (Subscription, AsyncSubscription),
     (Watch, AsyncWatch),
 )
-PLAIN = {"log", "generation", "transaction", "entries", "watch", "subscribe"}
+PLAIN = {"log", "generation", "transaction", "entries", "watch", "subscribe", "checkpoints"}
 """What gives something to be awaited, entered or iterated over. All else is awaited itself."""
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         open_async,
     )
     from agent_store.evidence.checkpoint import Checkpoint
+    from agent_store.evidence.erasing import Erasure
     from agent_store.evidence.keys import Signer, SigningKey
     from agent_store.evidence.policy import Policy
     from agent_store.evidence.receipt import verify_receipt
@@ -43,6 +44,7 @@ __all__ = [
     "CommitEvent",
     "Doorbell",
     "Entry",
+    "Erasure",
     "Fingerprint",
     "Generation",
     "Head",
@@ -66,6 +68,7 @@ __all__ = [
 
 _EVIDENCE = {
     "Checkpoint": "checkpoint",
+    "Erasure": "erasing",
     "Policy": "policy",
     "Signer": "keys",
     "SigningKey": "keys",

@@ -7,10 +7,11 @@ from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agent_store._core import Entry
     from agent_store.evidence.checkpoint import Checkpoint
+    from agent_store.evidence.erasing import Erasure
     from agent_store.evidence.keys import Keys, Signer
     from agent_store.evidence.policy import Witnesses
     from agent_store.evidence.witness import Logs, Witness
@@ -103,6 +104,23 @@ class Sealed:
         from agent_store.evidence.proving import consistency_of
 
         return consistency_of(self._binding, old, new)
+
+    def erase(
+        self, entries: "Entry | int | Iterable[Entry | int]", signer: "Signer", *, reason: str = ""
+    ) -> "Erasure":
+        """Remove payloads for good, of an Entry, of a position, or of several; the entries stay, each with a signed record.
+
+        Each must be sealed, and be what was sealed: nothing is erased otherwise. `signer` is the store's, `reason` is
+        part of what it signs. Of what was erased before the record of then is returned. `gone` is True where no byte of
+        it is left in the file and its WAL, False where somebody read from the WAL for as long as the store's timeout
+        (call it again), None where only the owner of the database can say. Backups and copies are their owners'.
+
+        NotSealed where no checkpoint covers one of them; ChainBroken for damage; EvidenceRefused for an Entry that is
+        not what stands there, and for another key or origin; TransactionConflict inside `transaction()`.
+        """
+        from agent_store.evidence.erasing import erase
+
+        return erase(self._binding, entries, signer, reason)
 
     def add_cosignature(self, line: str, keys: "Keys") -> "Checkpoint":
         """Keep what a witness answered; the checkpoint with all that are kept of it. An older one replaces none.

@@ -74,10 +74,10 @@ impl Sqlite {
         detached(py, |_| self.store.check_open())
     }
 
-    #[pyo3(signature = (within=None))]
-    fn begin(&self, py: Python<'_>, within: Option<&Bound<'_, Transaction>>) -> PyResult<Transaction> {
+    #[pyo3(signature = (within=None, *, synced=false))]
+    fn begin(&self, py: Python<'_>, within: Option<&Bound<'_, Transaction>>, synced: bool) -> PyResult<Transaction> {
         let within = of(within);
-        let inner = detached(py, |check| self.store.begin(within, check))?;
+        let inner = detached(py, |check| self.store.begin(within, synced, check))?;
         Ok(Transaction { inner })
     }
 
@@ -310,6 +310,10 @@ impl Sqlite {
         let params = values::params(params.as_any())?;
         let tx = of(tx);
         detached(py, |check| self.store.change(statement, &params, tx, check))
+    }
+
+    fn scrub(&self, py: Python<'_>) -> PyResult<bool> {
+        detached(py, |check| self.store.scrub(check))
     }
 
     fn waiter(&self, py: Python<'_>) -> PyResult<Waiter> {

@@ -17,6 +17,7 @@ use super::hash;
 use crate::chain::Hash;
 use crate::checker;
 use crate::copy::Reader;
+use crate::erasure::Record;
 use crate::error::{Error, Result};
 use crate::findings::{self, Break, Kind};
 use crate::row::{Row, State, StoredPrev};
@@ -24,6 +25,8 @@ use crate::sealed::{Leaves, Named, Stored, check_given};
 
 /// Log and seq asked for, and of the entry found seq, content_hash and position.
 type Answer<'py> = (i64, i64, i64, Bound<'py, PyAny>, i64);
+/// A record of an erasure: position, payload_len, note; log, seq and bytes of payload of the entry there.
+type Erased = (i64, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
 
 /// A verification that is being fed.
 #[pyclass(frozen, module = "agent_store._core")]
@@ -77,7 +80,9 @@ impl Checker {
             (_, 0, false) => rows,
             (Some(1), 1.., false) => rows.with(Leaves::of_tree(sealed.unsigned_abs()), sealed),
             (Some(first @ 1..), 0, true) => rows.with(Leaves::to_give(first), i64::MAX),
-            _ => return Err(PyValueError::new_err("leaves are made by position: of all from 1 on, or to be given out")),
+            _ => {
+                return Err(PyValueError::new_err("leaves are made by position: of all from 1 on, or to be given out"));
+            }
         };
         let aside = findings::Findings::default();
         let range = (first.unwrap_or(1), None);
@@ -262,6 +267,18 @@ impl Checker {
     /// So many entries of a log that is not listed, the first of them at `seq` and `position`.
     fn report_orphans(&self, py: Python<'_>, log: i64, seq: i64, position: i64, entries: u64) {
         self.report_aside(py, |aside| aside.report_orphans(log, seq, position, entries));
+    }
+
+    /// Records of erasures as they are stored, with the entries that they are of: (position, payload_len, note, log, seq,
+    /// bytes of payload that are there). None is what is not there, or of another type.
+    fn erasures(&self, py: Python<'_>, records: Vec<Erased>) {
+        self.report_aside(py, |aside| {
+            for (position, payload_len, note, log, seq, there) in &records {
+                let entry = log.is_some().then_some((*log, *seq, *there));
+                let (position, payload_len, note) = (*position, *payload_len, note.as_deref());
+                Record { position, payload_len, note, entry }.report(aside);
+            }
+        });
     }
 
     /// The logs that breaks are of: their names are wanted.

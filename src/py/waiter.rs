@@ -45,9 +45,7 @@ impl Waiter {
     ) -> PyResult<Option<Bound<'py, PyList>>> {
         let timeout = timeout.map(limit_of).transpose()?.flatten();
         let pages = pages.get();
-        let page = detached(py, |check| {
-            pages.with(|reading| self.inner.read(reading, limit, seen, timeout, check))
-        })?;
+        let page = detached(py, |check| pages.with(|reading| self.inner.read(reading, limit, seen, timeout, check)))?;
         page.map(|page| entries(py, &page)).transpose()
     }
 
@@ -62,7 +60,9 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        Python::attach(|py| self.stop(py));
+        if !self.inner.is_stopped() {
+            Python::attach(|py| self.stop(py));
+        }
     }
 }
 

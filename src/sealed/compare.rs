@@ -196,7 +196,9 @@ impl Compare {
         self.last = later.last;
         let differing = &self.differing;
         later.breaks.retain(|found| match (found.kind, found.log, found.seq) {
-            (Kind::Seal, Some(log), Some(seq)) => differing.get(&log).is_none_or(|last| last.checked_add(1) != Some(seq)),
+            (Kind::Seal, Some(log), Some(seq)) => {
+                differing.get(&log).is_none_or(|last| last.checked_add(1) != Some(seq))
+            }
             _ => true,
         });
         self.breaks.join(later.breaks);

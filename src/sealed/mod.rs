@@ -203,7 +203,9 @@ impl Leaves {
             }
             // Who looks through the whole store finds that otherwise.
             None if matches!(self.purpose, Purpose::Compare(..)) => return None,
-            None => (Kind::Orphan, format!("entries of log {}, which is not listed by names that can be read", facts.log)),
+            None => {
+                (Kind::Orphan, format!("entries of log {}, which is not listed by names that can be read", facts.log))
+            }
         };
         let (log, seq, position) = (Some(facts.log), Some(facts.seq), Some(facts.position));
         self.breaks().report(Break { kind, log, name: None, seq, position, detail });

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use hashlink::LruCache;
 use rusqlite::Connection;
 
+use super::erasures;
 use super::rows::{self, Name, Page, Row};
 use super::select::Select;
 use super::sql;
@@ -83,7 +84,7 @@ impl Span {
         };
         let (seq_at, log_at) = if everything { (1, 4) } else { (2, 1) };
         let mut names = HashMap::new();
-        let mut contents = conn.prepare_cached(sql::CONTENT)?;
+        let mut contents = if everything { None } else { Some(conn.prepare_cached(sql::CONTENT)?) };
         let mut statement = conn.prepare_cached(sql)?;
         let mut found = statement.query([self.low, self.high])?;
         while !page.is_full(limit) {
@@ -106,11 +107,12 @@ impl Span {
                 Found::Selected(chain) => {
                     let name = &chain.name;
                     let mut content;
-                    let (stored, hash_at) = if everything {
-                        (Some(row), 2)
-                    } else {
-                        content = contents.query([position])?;
-                        (content.next()?, 0)
+                    let (stored, hash_at) = match &mut contents {
+                        None => (Some(row), 2),
+                        Some(contents) => {
+                            content = contents.query([position])?;
+                            (content.next()?, 0)
+                        }
                     };
                     let hash = stored.and_then(|stored| rows::hash(stored, hash_at));
                     let payload = stored.and_then(|stored| rows::blob(stored, hash_at + 1));
@@ -133,7 +135,7 @@ impl Span {
                     });
                     let payload = page.keep(payload);
                     let row = Row { position, name: index, seq, prev_hash, content_hash, payload, erased: None };
-                    page.rows.push(rows::erased_entry(conn, name, row)?);
+                    page.rows.push(erasures::marked(conn, name, row)?);
                     chain.last = Some((seq, content_hash));
                 }
             }

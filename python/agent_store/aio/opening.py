@@ -12,6 +12,7 @@ from agent_store.store import open
 from agent_store.targets import kind_of
 
 if TYPE_CHECKING:
+    from agent_store.evidence.checkpoint import Checkpoint
     from agent_store.store import Durability, Progress
     from agent_store.targets import Path
 
@@ -30,6 +31,7 @@ def open_async(
     timeout: float | None = None,
     progress: "Progress | None" = None,
     schema: str | None = None,
+    at_least: "Checkpoint | str | None" = None,
 ) -> Opening[AsyncStore]:
     """Open a store for coroutines: to be awaited, or entered: `async with agent_store.open_async(…) as store:`.
 
@@ -39,7 +41,13 @@ def open_async(
     kind_of(target)
     if not isinstance(target, str | os.PathLike):
         raise TypeError(LENT)
-    options = {"durability": durability, "read_only": read_only, "timeout": timeout, "schema": schema}
+    options = {
+        "durability": durability,
+        "read_only": read_only,
+        "timeout": timeout,
+        "schema": schema,
+        "at_least": at_least,
+    }
     return Opening(partial(_open, target, progress, options))
 
 

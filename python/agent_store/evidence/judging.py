@@ -53,7 +53,9 @@ class _Judge:
         except (*DAMAGE, BackendError) as error:
             unread = error
         size = min(last, position)
-        chains = Verdict.of(self.binding.backend.verify(progress, self.binding.reading(), sealed=size))
+        findings = self.binding.backend.verify(progress, self.binding.reading(), sealed=size)
+        ranges.root = findings.root
+        chains = Verdict.of(findings)
         position = max(position, chains.entries)
         if isinstance(unread, BackendError) and not any(each.kind == "schema" for each in chains.breaks):
             raise unread

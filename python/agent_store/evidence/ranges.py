@@ -58,6 +58,8 @@ class Ranges:
         self._found = found
         self.times: dict[VerifierKey, int] = {}
         """When each witness saw the newest signed checkpoint, in seconds since 1970."""
+        self.root: bytes | None = None
+        """The root over all that is sealed, computed from the entries; None where these are damaged."""
 
     def newest(self) -> int:
         """The size of the last one that is signed as it must be, 0 where there is none."""
@@ -89,7 +91,8 @@ class Ranges:
                 continue
             if checkpoint.size > size:
                 continue
-            if self._root(checkpoint.size) != checkpoint.root:
+            root = self.root if checkpoint.size == size and self.root is not None else self._root(checkpoint.size)
+            if root != checkpoint.root:
                 wrong.append(checkpoint)
                 continue
             good = checkpoint.size

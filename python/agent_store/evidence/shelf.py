@@ -166,6 +166,10 @@ class Shelf:
             yield from (Erased(*row) for row in rows)
             after = rows[-1][0]
 
+    def lengths(self, first: int, last: int) -> list[int]:
+        """How many bytes of payload the entries at these positions have, or had: of those that are there, in order."""
+        return [length for (length,) in self._fetch(None, "lengths", first, last)]
+
     def add_erasure(self, position: int, payload_len: int, note: str, tx: Any) -> None:
         """Record one, for good."""
         self.backend.change("add_erasure", position, payload_len, note, tx=tx)

@@ -226,6 +226,9 @@ class Database(abc.ABC):
             (rows,) = turn.run(turn.call(statement, *params), last=True)
             return len(rows)
 
+    def scrub(self) -> None:
+        """Pages, the WAL and standbys are the operator's."""
+
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True
     ) -> list[tuple[Any, ...]]:

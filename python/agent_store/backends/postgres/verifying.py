@@ -17,6 +17,7 @@ MOST = 200_000  # rows of one COPY
 LEAST = 512  # and of the first, as nothing is known of them yet
 HELD = 16 << 20  # bytes of rows that wait for an answer, before it is asked for
 ASKED = 4_096  # entries looked up by one statement
+RECORDS = 4_096  # of erasures, read by one statement
 
 
 def whole(reader: Reader, statements: Statements, progress: Progress | None) -> Findings:
@@ -52,6 +53,10 @@ def _beside(reader: Reader, checker: Checker, newest_log: int) -> None:
         for orphan in orphans:
             checker.report_orphans(*orphan)
         after = orphans[-1][0]
+    after = LOWEST
+    while records := reader.fetch("audit_erasures", after, RECORDS):
+        checker.erasures(records)
+        after = records[-1][0]
     for (log,) in reader.fetch("odd_logs"):
         detail = f"the id of a log is {log}, below 1" if log < 1 else f"stream or writer of log {log} is not text"
         checker.report("malformed", log, None, None, detail)
