@@ -14,8 +14,8 @@ an end by which a file that was cut off or altered is told from a whole one. Pay
 Others may go on writing: it is the store as of the beginning.
 
 With --tiles FILE is a directory instead, of static files that other people's tools can audit (C2SP tlog-tiles): the
-newest checkpoint, its tree, and the leaves that it seals, without payloads. One that an earlier export of the store made
-is carried on; `agent-store verify --key KEY FILE` audits it.
+newest checkpoint, its tree, and the leaves that it seals, without payloads. One that an earlier export of the store
+made is carried on; `agent-store verify --key KEY FILE` audits it.
 
 FILE must not be there, and after a failure it is not. Every hash is recomputed: damage is an error, and an export that
 can be imported holds. With --json the number of entries is printed as JSON; the lines are JSON in any case.
