@@ -11,7 +11,7 @@ from agent_store.errors import (
     MalformedEvidence,
     MalformedRow,
 )
-from agent_store.evidence import heads, rotation
+from agent_store.evidence import erasure, heads, rotation
 from agent_store.evidence.checkpoint import verified
 from agent_store.evidence.concluding import Found, conclude
 from agent_store.evidence.holding import difference
@@ -86,6 +86,7 @@ class _Judge:
         self._held(size, position)
         self._age(ranges)
         self._heads()
+        self._erasures(size)
 
     def _rotations(self) -> None:
         for each in self.shelf.notes(ROTATION, self.asked.origin):
@@ -178,3 +179,19 @@ class _Judge:
                 found.written += 1
             else:
                 found.broken("signature", wrong, None if entry is None else entry.position, place)
+
+    def _erasures(self, size: int) -> None:
+        """Whether who may sign for the store has had each of these payloads removed."""
+        if self.asked.keys is None:
+            return
+        for each in self.shelf.erasures():
+            try:
+                leaf = self.shelf.leaf(each.position) if each.position <= size else b""
+                erasure.verified(each, leaf, self.trust.since(each.position), self.asked.origin)
+            except REFUSED as error:
+                detail = f"its payload was erased, and by whom is not proven: {error.detail}"
+                self.found.broken("erasure", detail, each.position)
+                if not self.found.unauthentic:
+                    self.found.unauthentic.append(f"position {each.position}: {detail}")
+            except DAMAGE:
+                continue  # Of the tree, which is reported.
