@@ -234,15 +234,16 @@ def test_an_empty_payload_without_a_record_is_a_broken_hash(place: Place) -> Non
         assert erased_at(list(store.entries())) == []
 
 
-MINE = "(SELECT note FROM _agent_store_erasures WHERE position = 3)"
+PUT_BACK = """UPDATE _agent_store_entries SET payload = (
+    SELECT payload FROM _agent_store_entries WHERE position = 2
+) WHERE position = 3"""
 
 
 @pytest.mark.differs("no second opening")
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
-        ("UPDATE _agent_store_entries SET payload = (SELECT payload FROM _agent_store_entries WHERE position = 2)"
-         " WHERE position = 3", "8 bytes of it are there"),
+        (PUT_BACK, "8 bytes of it are there"),
         ("UPDATE _agent_store_erasures SET payload_len = 9", "says otherwise"),
         ("UPDATE _agent_store_erasures SET position = 5", "8 bytes of it are there"),
         ("UPDATE _agent_store_erasures SET position = 50", "where no entry stands"),
