@@ -47,18 +47,15 @@ class _Judge:
         except (*DAMAGE, BackendError) as error:
             unread = error
         size = min(last, position)
-        findings = self.binding.backend.verify(progress, self.binding.reading(), sealed=size)
-        ranges.root = findings.root
-        chains = Verdict.of(findings)
-        position = max(position, chains.entries)
-        if isinstance(unread, BackendError) and not any(each.kind == "schema" for each in chains.breaks):
-            raise unread
+        chains = Verdict.of(self.binding.backend.verify(progress, self.binding.reading(), sealed=size))
         self.found.chained = chained_of(self.binding, chains)
         if unread is None:
             try:
                 self._evidence(ranges, chains, last, position)
-            except DAMAGE as error:
+            except (*DAMAGE, BackendError) as error:
                 unread = error
+        if isinstance(unread, BackendError) and not any(each.kind == "schema" for each in chains.breaks):
+            raise unread
         if unread is not None:
             self.found.broken("seal", f"checkpoints, or the tiles of the tree, cannot be read: {unread}")
             self.found.incomplete.append("what was sealed cannot be read")
@@ -66,18 +63,17 @@ class _Judge:
         return conclude(chains, self.found, self.asked)
 
     def _evidence(self, ranges: Ranges, chains: Verdict, last: int, position: int) -> None:
-        limit = self.found.chained
-        for each in chains.breaks:
-            if each.kind == "seal":
-                limit = min(limit, (each.position or 1) - 1)
         size = min(last, position)
+        # What lies above the first difference proves nothing, and is told.
+        whole = min((each.position or 1 for each in chains.breaks if each.kind == "seal"), default=size + 1) - 1
+        limit = min(whole, self.found.chained)
         if last > position:
             detail = f"the last checkpoint covers {last} entries: positions {position + 1} to {last} were removed"
             self.found.broken("seal", detail, position + 1)
             self.found.incomplete.append(detail)
-        ranges.all(size, limit)
+        ranges.all(whole, limit)
         self._coverage(position, limit)
-        self._held(size, position, damaged=any(each.kind == "seal" for each in chains.breaks))
+        self._held(size, position, whole)
         self._age(ranges)
         check_heads(self.binding, self.shelf, self.found)
         check_erasures(self.shelf, self.asked, self.trust, self.found)
@@ -120,7 +116,7 @@ class _Judge:
                 f"enough of the given witnesses have cosigned up to position {found.seen}, and not up to {last}"
             )
 
-    def _held(self, size: int, position: int, *, damaged: bool) -> None:
+    def _held(self, size: int, position: int, whole: int) -> None:
         """The checkpoint that the caller has."""
         held, found = self.asked.held, self.found
         if held is None:
@@ -132,21 +128,21 @@ class _Judge:
                 found.unauthentic.append(f"the checkpoint that was given is not to be trusted: {error.detail}")
                 found.stale.append(f"the checkpoint that was given is not to be trusted: {error.detail}")
                 return
-        why: object = "the tree, or what it seals, is damaged"
+        told, why = held.size > position or held.size <= whole or whole == size, ""
         try:
             wrong = difference(self.shelf, held, size, position)
         except DAMAGE as error:
-            wrong, why, damaged = "", error, True
+            wrong, told, why = "", held.size > position, f": {error}"
         if wrong is None:
             return
-        if damaged and held.size <= position:
+        if not told:
             found.stale.append(
-                f"whether the store extends the given checkpoint of size {held.size} cannot be told: {why}"
+                f"whether the store extends the given checkpoint of size {held.size} cannot be told{why}"
             )
             return
         found.stale.append(wrong)
         found.incomplete.append(wrong)
-        if held.size <= position and not found.breaks:
+        if held.size <= position and not any(each.kind == "seal" for each in found.breaks):
             found.broken("fork", wrong)
 
     def _age(self, ranges: Ranges) -> None:
