@@ -135,11 +135,12 @@ class Follower:
 
     def _keep(self, page: list[Any]) -> bool:
         newest = self._newest.see(self._pages.newest)
-        if not page or page[-1].position >= newest:
-            self._pages = None
         if not page:
+            self._pages = None
             self._position = max(self._position, newest)
             return False
+        if page[-1].position >= newest:
+            self._pages = None
         page.append(None)
         self._page = page
         return True

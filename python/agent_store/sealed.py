@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agent_store.evidence.erasing import Erasure
     from agent_store.evidence.keys import Keys, Signer
     from agent_store.evidence.policy import Witnesses
+    from agent_store.evidence.witness import Logs, Witness
 
 
 class Sealed:
@@ -127,3 +128,12 @@ class Sealed:
         from agent_store.evidence.proving import add_cosignature
 
         return add_cosignature(self._binding, line, keys)
+
+    def witness(self, key: "Signer", policy: "Logs | None" = None) -> "Witness":
+        """A witness for other stores: it cosigns their checkpoints with `key`, and remembers them in this one.
+
+        `policy` has the logs that it knows: a Policy, its text, or their verifier keys. Nothing is written yet.
+        """
+        from agent_store.evidence.witness import Witness
+
+        return Witness(self._binding, key, policy)

@@ -77,8 +77,10 @@ class Rise:
         """True where the number, which is `now`, has risen, or the time is over."""
         if self._after is None:
             self._after = now
+        if now > self._after:
+            return True
         self.left = self._deadline.left()
-        return now > self._after or (self.left is not None and self.left <= 0)
+        return self.left is not None and self.left <= 0
 
 
 def wait_for_rise(

@@ -76,9 +76,8 @@ impl Sqlite {
 
     #[pyo3(signature = (within=None, *, synced=false))]
     fn begin(&self, py: Python<'_>, within: Option<&Bound<'_, Transaction>>, synced: bool) -> PyResult<Transaction> {
-        let _ = synced;
         let within = of(within);
-        let inner = detached(py, |check| self.store.begin(within, check))?;
+        let inner = detached(py, |check| self.store.begin(within, synced, check))?;
         Ok(Transaction { inner })
     }
 

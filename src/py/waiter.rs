@@ -60,7 +60,9 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        Python::attach(|py| self.stop(py));
+        if !self.inner.is_stopped() {
+            Python::attach(|py| self.stop(py));
+        }
     }
 }
 

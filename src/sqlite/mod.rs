@@ -79,7 +79,7 @@ use trail::Trails;
 use via::Via;
 use wait::Patience;
 
-use crate::error::{Head, Result};
+use crate::error::{Error, Head, Result};
 use crate::findings::Findings;
 use crate::os::{fork, locks};
 
@@ -133,10 +133,14 @@ impl Store {
         self.pool.in_memory()
     }
 
-    pub fn begin(&self, within: Option<&Transaction>, check: Check<'_>) -> Result<Transaction> {
+    /// `synced`: what is committed is on disk, whatever the durability, and what is removed is written over.
+    pub fn begin(&self, within: Option<&Transaction>, synced: bool, check: Check<'_>) -> Result<Transaction> {
         match within {
+            Some(_) if synced => Err(Error::Conflict(
+                "what must be on disk when the call returns cannot be part of a transaction that is open".into(),
+            )),
             Some(outer) => outer.nested(),
-            None => Transaction::begin(&self.pool, &Patience::new(self.timeout, check)),
+            None => Transaction::begin(&self.pool, synced, &Patience::new(self.timeout, check)),
         }
     }
 
@@ -153,7 +157,7 @@ impl Store {
         if let Some(tx) = tx {
             return tx.write(write);
         }
-        let mut lease = transaction::begin(&self.pool, &Patience::new(self.timeout, check))?;
+        let mut lease = transaction::begin(&self.pool, false, &Patience::new(self.timeout, check))?;
         let conn = lease.conn()?;
         match write(conn) {
             Ok(value) => {

@@ -70,20 +70,13 @@ impl Reading {
         self.newest
     }
 
-    #[must_use]
-    pub fn is_begun(&self) -> bool {
-        self.source.is_some()
-    }
-
     /// The next page of it, read by `via`.
     pub fn page(&mut self, via: &Via<'_>, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
-        let is_begun = self.is_begun();
-        let next = |conn: &Conn| self.next(&conn.sqlite, limit, path, trails);
-        if is_begun { via.read(next) } else { via.snapshot(next) }
+        via.read(|conn: &Conn| self.next(&conn.sqlite, limit, path, trails))
     }
 
     /// At most `limit` entries more; none when the reading is over. The first ones are all read of one state of the
-    /// database, which the caller provides for. `path` is of the store, `trails` of what others have read of it.
+    /// database. `path` is of the store, `trails` of what others have read of it.
     pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
         if let Some(source) = &mut self.source {
             let page = source.page(conn, limit, &self.select)?;
@@ -93,7 +86,11 @@ impl Reading {
             }
             return Ok(page);
         }
-        let newest = self.select.newest(conn, path)?;
+        // Until it is dropped all statements are of one state of the database, and no BEGIN and no end of it is needed.
+        let mut first = conn.prepare_cached(sql::NEWEST)?;
+        let mut first = first.query(())?;
+        let newest = Place::of(first.next()?)?;
+        self.select.check(newest, conn, path)?;
         let mut source = begin(conn, &self.select, newest.position, trails)?;
         let page = source.page(conn, limit, &self.select)?;
         if let Source::Span(span) = &mut source

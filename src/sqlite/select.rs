@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::rows::{self, Name};
 use super::sql;
@@ -71,24 +71,22 @@ impl Select {
         Ok(logs)
     }
 
-    /// The newest entry of the store. `Error::Replaced` where what was seen there is there no more.
-    pub fn newest(&self, conn: &Connection, path: Option<&Path>) -> Result<Place> {
-        let newest = Place::newest(conn)?;
+    /// `Error::Replaced` where what was seen is there no more; `newest` is the newest entry of the store.
+    pub fn check(&self, newest: Place, conn: &Connection, path: Option<&Path>) -> Result<()> {
         match self.known {
-            Some(known) if known != newest => known.check(conn, path)?,
-            _ => {}
+            Some(known) if known != newest => known.check(conn, path),
+            _ => Ok(()),
         }
-        Ok(newest)
     }
 }
 
 impl Place {
-    fn newest(conn: &Connection) -> Result<Self> {
-        let found = conn
-            .prepare_cached(sql::NEWEST)?
-            .query_row((), |row| Ok(Self { position: row.get(0)?, content_hash: rows::hash(row, 1) }))
-            .optional()?;
-        Ok(found.unwrap_or(Self { position: 0, content_hash: None }))
+    /// The newest entry of the store, where that was asked for.
+    pub fn of(newest: Option<&Row<'_>>) -> Result<Self> {
+        Ok(match newest {
+            Some(row) => Self { position: row.get(0)?, content_hash: rows::hash(row, 1) },
+            None => Self { position: 0, content_hash: None },
+        })
     }
 
     /// `Error::Replaced` where this entry is there no more.
@@ -100,7 +98,8 @@ impl Place {
         if found == Some(self) || self.position == 0 {
             return Ok(());
         }
-        Err(replaced(self, found, Self::newest(conn)?, path))
+        let newest = Self::of(conn.prepare_cached(sql::NEWEST)?.query(())?.next()?)?;
+        Err(replaced(self, found, newest, path))
     }
 }
 

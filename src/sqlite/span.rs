@@ -84,7 +84,7 @@ impl Span {
         };
         let (seq_at, log_at) = if everything { (1, 4) } else { (2, 1) };
         let mut names = HashMap::new();
-        let mut contents = conn.prepare_cached(sql::CONTENT)?;
+        let mut contents = if everything { None } else { Some(conn.prepare_cached(sql::CONTENT)?) };
         let mut statement = conn.prepare_cached(sql)?;
         let mut found = statement.query([self.low, self.high])?;
         while !page.is_full(limit) {
@@ -107,11 +107,12 @@ impl Span {
                 Found::Selected(chain) => {
                     let name = &chain.name;
                     let mut content;
-                    let (stored, hash_at) = if everything {
-                        (Some(row), 2)
-                    } else {
-                        content = contents.query([position])?;
-                        (content.next()?, 0)
+                    let (stored, hash_at) = match &mut contents {
+                        None => (Some(row), 2),
+                        Some(contents) => {
+                            content = contents.query([position])?;
+                            (content.next()?, 0)
+                        }
                     };
                     let hash = stored.and_then(|stored| rows::hash(stored, hash_at));
                     let payload = stored.and_then(|stored| rows::blob(stored, hash_at + 1));

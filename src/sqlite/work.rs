@@ -222,7 +222,7 @@ impl<'a> Scan<'a> {
 
 /// `from..=to` in so many pieces, or fewer where they would be smaller than a chunk; each as many whole tiles.
 pub fn split(from: i64, to: i64, pieces: i64) -> impl Iterator<Item = (i64, i64)> {
-    let size = ((to.saturating_sub(from) / pieces / TILE + 1) * TILE).max(CHUNK);
+    let size = (to.saturating_sub(from) / pieces / TILE + 1).saturating_mul(TILE).max(CHUNK);
     let mut next = Some(from).filter(|from| *from <= to);
     std::iter::from_fn(move || {
         let start = next?;

@@ -76,7 +76,8 @@ def _from_mapping(fields: Mapping[str, Any]) -> tuple[Facts, bytes | None]:
 
 
 def _payload(fields: Mapping[str, Any]) -> bytes | None:
-    payload = fields.get("payload")
+    # Of an erased entry there may be an empty one, in the place where it was.
+    payload = None if fields.get("erased") is True else fields.get("payload")
     if payload is None or isinstance(payload, bytes):
         return payload
     if isinstance(payload, str):

@@ -144,6 +144,10 @@ impl Waiter {
         Ok(fd)
     }
 
+    pub fn is_stopped(&self) -> bool {
+        self.0.is_stopped()
+    }
+
     /// End what waits in it, and all later waiting.
     pub fn stop(&self) {
         if self.0.stopped.swap(true, SeqCst) || self.0.pool.guard().is_err() {
