@@ -42,7 +42,7 @@ def test_three_seal_while_others_append(place: Place) -> None:
     """What each was handed is what is kept, and no two contradict each other."""
     with place.open() as store:
         append(store, 300)
-        sealers = [sealer(place, "never", 15) for _ in range(3)]
+        sealers = [sealer(place, "never", 25) for _ in range(3)]
         stopped = threading.Event()
 
         def appending() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from agent_store.errors import (
     BackendError,
     EvidenceRefused,
+    StoreReplaced,
 )
 from agent_store.evidence import rotation
 from agent_store.evidence.checkpoint import verified
@@ -20,6 +21,9 @@ from agent_store.verdict import Verdict
 if TYPE_CHECKING:
     from agent_store.evidence.asked import Asked
     from agent_store.transaction import Binding
+
+TROUBLE = BackendError, StoreReplaced
+"""Of a table of ours that was dropped too, which the scan then reports; else it is raised."""
 
 
 def judge(binding: "Binding", asked: "Asked", progress: Progress | None) -> Verdict:
@@ -44,7 +48,7 @@ class _Judge:
             self._rotations()
             last = ranges.newest()
             position = self.binding.backend.position(self.binding.reading())
-        except (*DAMAGE, BackendError) as error:
+        except (*DAMAGE, *TROUBLE) as error:
             unread = error
         size = min(last, position)
         chains = Verdict.of(self.binding.backend.verify(progress, self.binding.reading(), sealed=size))
@@ -52,9 +56,9 @@ class _Judge:
         if unread is None:
             try:
                 self._evidence(ranges, chains, last, position)
-            except (*DAMAGE, BackendError) as error:
+            except (*DAMAGE, *TROUBLE) as error:
                 unread = error
-        if isinstance(unread, BackendError) and not any(each.kind == "schema" for each in chains.breaks):
+        if isinstance(unread, TROUBLE) and not any(each.kind == "schema" for each in chains.breaks):
             raise unread
         if unread is not None:
             self.found.broken("seal", f"checkpoints, or the tiles of the tree, cannot be read: {unread}")
