@@ -117,10 +117,25 @@ def test_an_unsealed_range(store: Store) -> None:
     verdict = store.verify(keys=KEY)
     assert conclusions(verdict) == ["holds", "fails", "holds", "not asked"]
     assert verdict.reasons[0].startswith("position 3 is covered by no signed checkpoint")
+    assert "store.checkpoint(key)" in verdict.reasons[0]
     append(store, 1)
     assert store.verify(keys=KEY).reasons[0].startswith("positions 3 to 4 are covered by no signed checkpoint")
+    assert conclusions(store.verify(origin=KEY.name)) == ["holds", "holds", "not asked", "not asked"]
     store.checkpoint(KEY)
     assert store.verify(keys=KEY).holds
+
+
+def test_as_of_what_is_sealed(store: Store) -> None:
+    """Who gives a checkpoint asks of a store that others write to: what they append since is no failure."""
+    append(store, 2)
+    known = store.checkpoint(KEY)
+    append(store, 1)
+    store.checkpoint(KEY)
+    append(store, 1)
+    verdict = store.verify(keys=KEY, checkpoint=known)
+    assert conclusions(verdict) == ["holds"] * 4
+    assert (verdict.holds, verdict.reasons, ranges(verdict)) == (True, (), [4, 3, 3, 0])
+    assert verdict.notes[0].startswith("position 4 is covered by no signed checkpoint")
 
 
 def test_witnesses_that_have_not_cosigned(store: Store) -> None:

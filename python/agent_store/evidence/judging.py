@@ -109,15 +109,23 @@ class _Judge:
         if asked.keys is None:
             return
         if last < position:
-            these = f"position {position} is" if position == last + 1 else f"positions {last + 1} to {position} are"
-            found.incomplete.append(
-                f"{these} covered by no signed checkpoint: whoever can write the store can alter, add and remove there"
-            )
+            self._unsealed(last, position)
         if asked.policy is not None and found.seen is None:
             found.unauthentic.append("not enough of the given witnesses have cosigned a checkpoint")
         elif asked.policy is not None and found.seen != last:
             found.unauthentic.append(
                 f"enough of the given witnesses have cosigned up to position {found.seen}, and not up to {last}"
+            )
+
+    def _unsealed(self, last: int, position: int) -> None:
+        """A store that is written to always has such entries: who says what must be in it asks about that."""
+        these = f"position {position} is" if position == last + 1 else f"positions {last + 1} to {position} are"
+        why = f"{these} covered by no signed checkpoint: whoever can write the store can alter, add and remove there"
+        if self.asked.held is not None:
+            self.found.notes.append(f"{why}. The verdict is as of position {last}")
+        else:
+            self.found.incomplete.append(
+                f"{why}. Seal them with store.checkpoint(key), or give checkpoint= to verify as of what is sealed"
             )
 
     def _held(self, size: int, position: int, whole: int) -> None:
