@@ -1,6 +1,8 @@
 """Every text of evidence, edited at random: it reads back as it was, or is refused with an error of ours."""
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hypothesis
@@ -90,14 +92,15 @@ def test_edited(name: str, changes: list[tuple[float, int, str]]) -> None:
 
 @FEWER
 @hypothesis.given(changes=edits)
-def test_a_key_file(tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int, str]]) -> None:
-    file = tmp_path_factory.mktemp("keys") / "key"
-    LOG.save(file)
-    text = edited(file.read_text(), changes)
-    file.write_bytes(text.encode(errors="surrogatepass"))
-    try:
-        key = SigningKey.load(file)
-    except errors.MalformedEvidence:
-        return
-    key.save(again := file.with_name("again"))
-    assert again.read_bytes().removesuffix(b"\n") == file.read_bytes().removesuffix(b"\n")
+def test_a_key_file(changes: list[tuple[float, int, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "key"
+        LOG.save(file)
+        text = edited(file.read_bytes().decode(), changes)
+        file.write_bytes(text.encode(errors="surrogatepass"))
+        try:
+            key = SigningKey.load(file)
+        except errors.MalformedEvidence:
+            return
+        key.save(again := file.with_name("again"))
+        assert again.read_bytes().removesuffix(b"\n") == file.read_bytes().removesuffix(b"\n")
