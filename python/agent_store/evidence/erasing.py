@@ -34,9 +34,7 @@ class Erasure(NamedTuple):
     """
 
 
-def erase(
-    binding: "Binding", entries: "Entry | int | Iterable[Entry | int]", signer: "Signer", reason: str
-) -> Erasure:
+def erase(binding: "Binding", entries: "Entry | int | Iterable[Entry | int]", signer: "Signer", reason: str) -> Erasure:
     """`Store.erase`."""
     key = VerifierKey.of(signer)
     if not isinstance(reason, str):
