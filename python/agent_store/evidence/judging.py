@@ -5,27 +5,21 @@ from typing import TYPE_CHECKING
 
 from agent_store.errors import (
     BackendError,
-    ChainBroken,
-    CorruptDatabase,
     EvidenceRefused,
-    MalformedEvidence,
-    MalformedRow,
 )
-from agent_store.evidence import erasure, heads, rotation
+from agent_store.evidence import rotation
 from agent_store.evidence.checkpoint import verified
 from agent_store.evidence.concluding import Found, conclude
 from agent_store.evidence.holding import difference
 from agent_store.evidence.ranges import Ranges, chained_of
-from agent_store.evidence.shelf import HEAD, ROTATION, Shelf
+from agent_store.evidence.recorded import DAMAGE, REFUSED, check_erasures, check_heads
+from agent_store.evidence.shelf import ROTATION, Shelf
 from agent_store.ticker import Progress
 from agent_store.verdict import Verdict
 
 if TYPE_CHECKING:
     from agent_store.evidence.asked import Asked
     from agent_store.transaction import Binding
-
-DAMAGE = ChainBroken, CorruptDatabase, MalformedRow
-REFUSED = EvidenceRefused, MalformedEvidence
 
 
 def judge(binding: "Binding", asked: "Asked", progress: Progress | None) -> Verdict:
@@ -82,11 +76,11 @@ class _Judge:
             self.found.broken("seal", detail, position + 1)
             self.found.incomplete.append(detail)
         ranges.all(size, limit)
-        self._coverage(position)
-        self._held(size, position)
+        self._coverage(position, limit)
+        self._held(size, position, damaged=any(each.kind == "seal" for each in chains.breaks))
         self._age(ranges)
-        self._heads()
-        self._erasures(size)
+        check_heads(self.binding, self.shelf, self.found)
+        check_erasures(self.shelf, self.asked, self.trust, self.found)
 
     def _rotations(self) -> None:
         for each in self.shelf.notes(ROTATION, self.asked.origin):
@@ -99,33 +93,34 @@ class _Judge:
                 detail = f"the rotation at size {each.number} is by a key that was not the store's at that size"
                 self.found.broken("signature", detail)
 
-    def _coverage(self, position: int) -> None:
+    def _coverage(self, position: int, limit: int) -> None:
         """With keys given, no range is passed over."""
-        found = self.found
-        if self.asked.keys is None:
-            return
-        if found.signed == 0 and found.checkpoint is None:
-            nothing = f"no checkpoint of {self.asked.origin!r} that the given keys have signed is in the store"
-            found.incomplete.append(f"{nothing}: whoever can write it can have removed anything")
+        found, asked = self.found, self.asked
+        last = found.last
+        if last is None:
+            whose = "is" if asked.keys is None else "that the given keys have signed is"
+            nothing = f"no checkpoint of {asked.origin!r} {whose} in the store"
+            if asked.keys is not None or asked.held is None:
+                found.incomplete.append(f"{nothing}: whoever can write it can have removed anything")
             found.unauthentic.append(nothing)
-        if found.signed < position:
-            these = (
-                f"position {position} is"
-                if position == found.signed + 1
-                else (f"positions {found.signed + 1} to {position} are")
-            )
+            return
+        if last > limit < position:
+            found.damaged.append(f"what the checkpoint of size {last} seals is intact up to position {limit} only")
+        if asked.keys is None:
+            return
+        if last < position:
+            these = f"position {position} is" if position == last + 1 else f"positions {last + 1} to {position} are"
             found.incomplete.append(
                 f"{these} covered by no signed checkpoint: whoever can write the store can alter, add and remove there"
             )
-        if self.asked.policy is not None and found.witnessed < max(found.signed, 1):
+        if asked.policy is not None and found.seen is None:
+            found.unauthentic.append("not enough of the given witnesses have cosigned a checkpoint")
+        elif asked.policy is not None and found.seen != last:
             found.unauthentic.append(
-                f"enough of the given witnesses have cosigned up to position {found.witnessed}, and not up to "
-                f"{found.signed}"
-                if found.witnessed
-                else "not enough of the given witnesses have cosigned a checkpoint"
+                f"enough of the given witnesses have cosigned up to position {found.seen}, and not up to {last}"
             )
 
-    def _held(self, size: int, position: int) -> None:
+    def _held(self, size: int, position: int, *, damaged: bool) -> None:
         """The checkpoint that the caller has."""
         held, found = self.asked.held, self.found
         if held is None:
@@ -137,16 +132,22 @@ class _Judge:
                 found.unauthentic.append(f"the checkpoint that was given is not to be trusted: {error.detail}")
                 found.stale.append(f"the checkpoint that was given is not to be trusted: {error.detail}")
                 return
+        why: object = "the tree, or what it seals, is damaged"
         try:
             wrong = difference(self.shelf, held, size, position)
         except DAMAGE as error:
-            wrong = f"whether the store extends the given checkpoint of size {held.size} cannot be told: {error}"
+            wrong, why, damaged = "", error, True
         if wrong is None:
+            return
+        if damaged and held.size <= position:
+            found.stale.append(
+                f"whether the store extends the given checkpoint of size {held.size} cannot be told: {why}"
+            )
             return
         found.stale.append(wrong)
         found.incomplete.append(wrong)
         if held.size <= position and not found.breaks:
-            found.broken("fork", wrong, None)
+            found.broken("fork", wrong)
 
     def _age(self, ranges: Ranges) -> None:
         age, policy = self.asked.max_age, self.asked.policy
@@ -158,40 +159,3 @@ class _Judge:
             self.found.stale.append(
                 f"not enough of the given witnesses have seen the store in the last {age:g} seconds"
             )
-
-    def _heads(self) -> None:
-        """What writers have signed of their own logs."""
-        backend, found = self.binding.backend, self.found
-        for each in self.shelf.of_kind(HEAD):
-            try:
-                head = heads.stored(each)
-            except REFUSED as error:
-                found.broken("signature", f"what is kept as a head that a writer signed is none: {error.detail}")
-                continue
-            place = head.stream, head.writer, head.seq
-            try:
-                pages = backend.pages(head.stream, head.writer, start=head.seq, stop=head.seq + 1)
-                entry = next(iter(backend.read(pages, 1, self.binding.reading())), None)
-            except DAMAGE:
-                continue  # The scan has reported it.
-            wrong = heads.difference(head, entry)
-            if wrong is None:
-                found.written += 1
-            else:
-                found.broken("signature", wrong, None if entry is None else entry.position, place)
-
-    def _erasures(self, size: int) -> None:
-        """Whether who may sign for the store has had each of these payloads removed."""
-        if self.asked.keys is None:
-            return
-        for each in self.shelf.erasures():
-            try:
-                leaf = self.shelf.leaf(each.position) if each.position <= size else b""
-                erasure.verified(each, leaf, self.trust.since(each.position), self.asked.origin)
-            except REFUSED as error:
-                detail = f"its payload was erased, and by whom is not proven: {error.detail}"
-                self.found.broken("erasure", detail, each.position)
-                if not self.found.unauthentic:
-                    self.found.unauthentic.append(f"position {each.position}: {detail}")
-            except DAMAGE:
-                continue  # Of the tree, which is reported.

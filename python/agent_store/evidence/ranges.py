@@ -89,15 +89,18 @@ class Ranges:
                 else:
                     self._found.broken("signature", f"the checkpoint kept at size {each.number}: {error}")
                 continue
+            self._accept(checkpoint)
             if checkpoint.size > size:
                 continue
             root = self.root if checkpoint.size == size and self.root is not None else self._root(checkpoint.size)
+            if root is None:  # What is missing of the tiles is reported.
+                continue
             if root != checkpoint.root:
                 wrong.append(checkpoint)
                 continue
             good = checkpoint.size
             if good <= limit:
-                self._reached(checkpoint)
+                self._reached(good)
         self._differ(wrong, good)
         if unknown:
             self._found.unauthentic.append(
@@ -108,7 +111,7 @@ class Ranges:
     def _root(self, size: int) -> bytes | None:
         try:
             return root_at(self._shelf, size)
-        except ChainBroken:  # What is missing of the tiles is reported.
+        except ChainBroken:
             return None
 
     def _strangers(self) -> None:
@@ -122,13 +125,10 @@ class Ranges:
             if origin != self._asked.origin:
                 self._found.broken("signature", f"a checkpoint of another origin, {origin!r}, is in the store")
 
-    def _reached(self, checkpoint: Checkpoint) -> None:
-        found = self._found
-        found.sealed = checkpoint.size
-        if self._asked.keys is None:
-            return
-        found.signed, found.checkpoint = checkpoint.size, checkpoint
-        policy = self._asked.policy
+    def _accept(self, checkpoint: Checkpoint) -> None:
+        """It is signed as it must be; who has cosigned it?"""
+        found, policy = self._found, self._asked.policy
+        found.last, found.checkpoint = checkpoint.size, checkpoint
         if policy is None:
             return
         self.times = {}
@@ -140,8 +140,17 @@ class Ranges:
             return
         found.checkpoint = cosigned
         if policy.satisfied_by(self.times):
-            found.witnessed = checkpoint.size
+            found.seen = checkpoint.size
             found.cosigners = tuple(sorted((key.name, when) for key, when in self.times.items()))
+
+    def _reached(self, size: int) -> None:
+        """And what it seals is intact."""
+        found = self._found
+        found.sealed = size
+        if self._asked.keys is not None:
+            found.signed = size
+        if found.seen == size:
+            found.witnessed = size
 
     def _differ(self, wrong: list[Checkpoint], good: int) -> None:
         """Those with other roots than the tree has. Where one that is signed later agrees with it, there are two
