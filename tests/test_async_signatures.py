@@ -25,6 +25,8 @@ from agent_store import (
     WriterLog,
 )
 from agent_store.aio.sealed import AsyncSealed
+from agent_store.aio.witness import AsyncWitness
+from agent_store.evidence.witness import Witness
 from agent_store.sealed import Sealed
 
 PAIRS: tuple[tuple[type[object], type[object]], ...] = (
@@ -35,8 +37,9 @@ PAIRS: tuple[tuple[type[object], type[object]], ...] = (
     (Doorbell, AsyncDoorbell),
     (Subscription, AsyncSubscription),
     (Watch, AsyncWatch),
+    (Witness, AsyncWitness),
 )
-PLAIN = {"log", "generation", "transaction", "entries", "watch", "subscribe", "checkpoints"}
+PLAIN = {"log", "generation", "transaction", "entries", "watch", "subscribe", "checkpoints", "witness"}
 """What gives something to be awaited, entered or iterated over. All else is awaited itself."""
 
 

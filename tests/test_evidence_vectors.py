@@ -33,13 +33,13 @@ def test_keys() -> None:
 
 def test_a_key_file_of_another_program(tmp_path: Path) -> None:
     file, foreign = tmp_path / "key", VECTORS["foreign_note"]
-    file.write_text(PRIVATE)
+    file.write_bytes(PRIVATE.encode())
     file.chmod(0o600)
     key = SigningKey.load(file)
     assert key.verifier == foreign["vkey"]
     assert note.sign(foreign["text"], key) == f"{foreign['text']}\n— PeterNeumann {foreign['signature']}\n"
     key.save(tmp_path / "again")
-    assert (tmp_path / "again").read_text() == PRIVATE
+    assert (tmp_path / "again").read_bytes() == PRIVATE.encode()
 
 
 def test_a_note_of_another_program() -> None:

@@ -1,5 +1,6 @@
 """The text of a receipt, byte by byte, and the facts that come with it, of whatever type."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from agent_store import verify_receipt
+from agent_store import Checkpoint, errors, verify_receipt
 from agent_store.evidence import receipt
 from agent_store.evidence.checkpoint import text_of
 from notes import LOG, WITNESS, Sealed, mutations, resigned
@@ -44,9 +45,26 @@ def test_an_extra_line_is_passed_over_and_a_second_is_not() -> None:
 def test_numbers_have_one_spelling(index: str) -> None:
     entry = told(SEALED.entries[5])
     assert not holds(SEALED.receipt(5).replace("index 5", f"index {index}"), entry)
-    text = text_of(LOG.name, 11, SEALED.tree.root(11)).replace("\n11\n", f"\n{index.replace('5', '11')}\n")
+    text = text_of(LOG.name, 11, SEALED.tree.root(11)).replace("\n11\n", f"\n{index}\n")
     with pytest.raises((*REFUSED, ValueError)):
         resigned(text, LOG)
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_a_hash_has_32_bytes(length: int) -> None:
+    encoded = base64.b64encode(bytes(length)).decode()
+    first = SEALED.receipt(5).split("\n")[2]
+    with pytest.raises(errors.MalformedEvidence):
+        receipt.parse(SEALED.receipt(5).replace(first, encoded))
+    root = base64.b64encode(SEALED.checkpoint().root).decode()
+    with pytest.raises(errors.MalformedEvidence):
+        Checkpoint(SEALED.checkpoint().replace(root, encoded))
+
+
+def test_a_number_is_no_truth() -> None:
+    """Though Python takes True for 1, and a leaf made of it is the same."""
+    with pytest.raises(errors.MalformedEvidence, match="seq is no integer"):
+        verify_receipt(SEALED.receipt(0), told(SEALED.entries[0], seq=True), LOG)
 
 
 def test_a_size_up_to_the_greatest() -> None:

@@ -142,7 +142,7 @@ except OSError as error:
 def test_what_is_no_key_file_says_so_and_shows_no_secret(tmp_path: Path, old: str, new: str) -> None:
     LOG.save(tmp_path / "key")
     text = (tmp_path / "key").read_text()
-    (tmp_path / "key").write_text(text.replace(old, new), "utf-8")
+    (tmp_path / "key").write_bytes(text.replace(old, new).encode())
     secret = text.rpartition("+")[2]
     with pytest.raises(errors.MalformedEvidence) as raised:
         SigningKey.load(tmp_path / "key")

@@ -190,3 +190,13 @@ def test_k_of_n_witnesses() -> None:
         else:
             with pytest.raises(errors.EvidenceRefused, match="not enough"):
                 verify_receipt(text, SEALED.entries[5], LOG, policy=policy)
+
+
+def test_an_erased_entry() -> None:
+    one = SEALED.entries[5]
+    erased = Entry(one.stream, one.writer, one.seq, one.prev_hash, one.content_hash, None, one.position, payload_len=7)
+    assert erased.erased
+    verify_receipt(SEALED.receipt(5), erased, LOG)
+    longer = Entry(one.stream, one.writer, one.seq, one.prev_hash, one.content_hash, None, one.position, payload_len=8)
+    with pytest.raises(errors.EvidenceRefused, match="do not lead"):
+        verify_receipt(SEALED.receipt(5), longer, LOG)

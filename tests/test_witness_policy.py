@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agent_store import Policy, SigningKey, errors
 from agent_store.evidence import cosignature, note
 from agent_store.evidence.checkpoint import Checkpoint
-from agent_store.evidence.keys import as_key
+from agent_store.evidence.keys import as_key, cosigned_message
 from notes import LOG, OTHER, TIME, WITNESS, Sealed, entries, witnesses
 
 X1, X2, X3, Y1, Y2, Y3 = SIX = witnesses(6)
@@ -85,10 +85,16 @@ def test_the_time_is_signed(time: int) -> None:
     made = cosigned()
     right = cosignature.cosign(made, X1, time)
     assert Policy.of(X1).check(cosignature.add(made, [right])) == {KEYS[0]: time}
-    for other in (time ^ 1, 1 << 63):
-        blob = other.to_bytes(8) + right.blob[8:]
-        with pytest.raises(errors.EvidenceRefused, match="is wrong"):
-            Policy.of(X1).check(cosignature.add(made, [right._replace(blob=blob)]))
+    other = right._replace(blob=(time ^ 1).to_bytes(8) + right.blob[8:])
+    with pytest.raises(errors.EvidenceRefused, match="is wrong"):
+        Policy.of(X1).check(cosignature.add(made, [other]))
+
+
+def test_a_time_ends_at_2_to_the_63() -> None:
+    made, time = cosigned(), 1 << 63
+    blob = time.to_bytes(8) + X1.sign(cosigned_message(time, made.note.text))
+    with pytest.raises(errors.EvidenceRefused, match="is wrong"):
+        Policy.of(X1).check(cosignature.add(made, [note.Signature(X1.name, KEYS[0].key_id, blob)]))
 
 
 def test_none_and_a_single_witness() -> None:

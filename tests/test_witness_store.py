@@ -14,6 +14,7 @@ from agent_store.evidence import cosignature
 from cosigning import FORGED, HONEST, cosign
 from notes import LOG, WITNESS, Sealed, entries
 from stores import Place
+from tasks import Run, opening
 
 
 def test_inside_a_transaction_it_answers_nothing(store: Store) -> None:
@@ -167,3 +168,20 @@ def test_a_store_that_may_not_write_is_no_witness_but_tells_what_it_saw(place: P
         assert witness.seen(LOG.name) == HONEST.checkpoint(10)
         with pytest.raises(errors.ReadOnlyStore):
             cosign(witness, 10, 20)
+
+
+@pytest.mark.differs("lent")
+def test_on_an_event_loop(place: Place, run: Run) -> None:
+    async def main() -> None:
+        async with opening(place) as store:
+            witness = store.witness(WITNESS, LOG)
+            line = await witness.cosign(HONEST.checkpoint(10))
+            Policy.of(WITNESS).check(cosignature.add(HONEST.checkpoint(10), cosignature.parse(line)))
+            assert await witness.seen(LOG.name) == HONEST.checkpoint(10)
+            with pytest.raises(errors.ForkFound):
+                await witness.cosign(FORGED.checkpoint(10))
+            assert [fork.theirs for fork in await witness.forks()] == [FORGED.checkpoint(10)]
+            assert (witness.name, witness.verifier) == (WITNESS.name, WITNESS.witness_verifier)
+            assert repr(witness) == f"AsyncWitness('{WITNESS.witness_verifier}')"
+
+    run(main())

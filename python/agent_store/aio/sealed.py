@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent_store.aio.calls import Calls
+from agent_store.aio.witness import AsyncWitness
 from agent_store.store import Store
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from agent_store.evidence.checkpoint import Checkpoint
     from agent_store.evidence.keys import Keys, Signer
     from agent_store.evidence.policy import Witnesses
+    from agent_store.evidence.witness import Logs
     from agent_store.ticker import Progress
     from agent_store.verdict import Verdict
 
@@ -82,3 +84,7 @@ class AsyncSealed:
     async def add_cosignature(self, line: str, keys: "Keys") -> "Checkpoint":
         """Keep what a witness answered, as `Store.add_cosignature`; the checkpoint with all that are kept of it."""
         return await self._calls.write(self._store.add_cosignature, line, keys)
+
+    def witness(self, key: "Signer", policy: "Logs | None" = None) -> AsyncWitness:
+        """A witness for other stores, as `Store.witness`. Nothing is written yet."""
+        return AsyncWitness(self._calls, self._store.witness(key, policy))

@@ -45,10 +45,9 @@ class Asked:
             raise ValueError(f"max_age is in seconds, 0 or more, not {max_age}")
         if origin is None and known is None and held is None:
             raise ValueError("origin= says whose checkpoints are looked for")
-        if known is not None:
-            name = origin_of(known, origin if origin is not None or held is None else held.origin)
-        else:
-            name = origin_of((), origin if origin is not None or held is None else held.origin)
+        if origin is None and held is not None and (known is None or len({key.name for key in known}) > 1):
+            origin = held.origin
+        name = origin_of(known or (), origin)
         if held is not None and held.origin != name:
             raise ValueError(f"checkpoint= is of {held.origin!r}, and origin= is {name!r}")
         return cls(name, known, held, policy, max_age)

@@ -20,13 +20,19 @@ class Found:
     """What is found beside the chains. The lists have a sentence for each that fails."""
 
     breaks: list[Break] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
     unauthentic: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     chained: int = 0
     sealed: int = 0
     signed: int = 0
     witnessed: int = 0
+    last: int | None = None
+    """The size of the last checkpoint that is signed as it must be, whether or not what it seals is intact."""
+    seen: int | None = None
+    """The same of the last that enough witnesses have cosigned."""
     checkpoint: "Checkpoint | None" = None
     cosigners: tuple[tuple[str, int], ...] = ()
     written: int = 0
@@ -47,7 +53,7 @@ def conclude(chains: Verdict, found: Found, asked: "Asked") -> Verdict:
     breaks = (*chains.breaks, *found.breaks)[:KEPT]
     total = chains.breaks_total + len(found.breaks)
     kinds: set[str] = {each.kind for each in breaks}
-    integrity = _counted(breaks, total, kinds - FORGED)
+    integrity = [*_counted(breaks, total, kinds - FORGED), *found.damaged]
     if kinds & MISSING and not found.incomplete:
         found.incomplete.append("entries are missing or cannot be read")
     if kinds & FORGED and not found.unauthentic:
@@ -69,6 +75,7 @@ def conclude(chains: Verdict, found: Found, asked: "Asked") -> Verdict:
         checkpoint=found.checkpoint,
         cosigners=found.cosigners,
         written=found.written,
+        notes=tuple(found.notes),
     )
 
 

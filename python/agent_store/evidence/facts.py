@@ -37,10 +37,8 @@ def facts_of(entry: EntryOrFacts) -> Facts:
     """
     if isinstance(entry, Entry):
         payload = None if entry.erased else entry.payload
-        length = getattr(entry, "payload_len", 0) if payload is None else len(payload)
-        facts = Facts(
-            entry.stream, entry.writer, entry.seq, entry.prev_hash, entry.content_hash, length, entry.position
-        )
+        place = entry.stream, entry.writer, entry.seq
+        facts = Facts(*place, entry.prev_hash, entry.content_hash, entry.payload_len, entry.position)
     elif isinstance(entry, Mapping):
         facts, payload = _from_mapping(entry)
     else:

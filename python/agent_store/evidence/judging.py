@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 
 from agent_store.errors import (
     BackendError,
-    ChainBroken,
-    CorruptDatabase,
     EvidenceRefused,
-    MalformedEvidence,
-    MalformedRow,
+    StoreReplaced,
 )
-from agent_store.evidence import heads, rotation
+from agent_store.evidence import rotation
 from agent_store.evidence.checkpoint import verified
 from agent_store.evidence.concluding import Found, conclude
 from agent_store.evidence.holding import difference
 from agent_store.evidence.ranges import Ranges, chained_of
-from agent_store.evidence.shelf import HEAD, ROTATION, Shelf
+from agent_store.evidence.recorded import DAMAGE, REFUSED, check_erasures, check_heads
+from agent_store.evidence.shelf import ROTATION, Shelf
 from agent_store.ticker import Progress
 from agent_store.verdict import Verdict
 
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
     from agent_store.evidence.asked import Asked
     from agent_store.transaction import Binding
 
-DAMAGE = ChainBroken, CorruptDatabase, MalformedRow
-REFUSED = EvidenceRefused, MalformedEvidence
+TROUBLE = BackendError, StoreReplaced
+"""Of a table of ours that was dropped too, which the scan then reports; else it is raised."""
 
 
 def judge(binding: "Binding", asked: "Asked", progress: Progress | None) -> Verdict:
@@ -50,21 +48,18 @@ class _Judge:
             self._rotations()
             last = ranges.newest()
             position = self.binding.backend.position(self.binding.reading())
-        except (*DAMAGE, BackendError) as error:
+        except (*DAMAGE, *TROUBLE) as error:
             unread = error
         size = min(last, position)
-        findings = self.binding.backend.verify(progress, self.binding.reading(), sealed=size)
-        ranges.root = findings.root
-        chains = Verdict.of(findings)
-        position = max(position, chains.entries)
-        if isinstance(unread, BackendError) and not any(each.kind == "schema" for each in chains.breaks):
-            raise unread
+        chains = Verdict.of(self.binding.backend.verify(progress, self.binding.reading(), sealed=size))
         self.found.chained = chained_of(self.binding, chains)
         if unread is None:
             try:
                 self._evidence(ranges, chains, last, position)
-            except DAMAGE as error:
+            except (*DAMAGE, *TROUBLE) as error:
                 unread = error
+        if isinstance(unread, TROUBLE) and not any(each.kind == "schema" for each in chains.breaks):
+            raise unread
         if unread is not None:
             self.found.broken("seal", f"checkpoints, or the tiles of the tree, cannot be read: {unread}")
             self.found.incomplete.append("what was sealed cannot be read")
@@ -72,20 +67,20 @@ class _Judge:
         return conclude(chains, self.found, self.asked)
 
     def _evidence(self, ranges: Ranges, chains: Verdict, last: int, position: int) -> None:
-        limit = self.found.chained
-        for each in chains.breaks:
-            if each.kind == "seal":
-                limit = min(limit, (each.position or 1) - 1)
         size = min(last, position)
+        # What lies above the first difference proves nothing, and is told.
+        whole = min((each.position or 1 for each in chains.breaks if each.kind == "seal"), default=size + 1) - 1
+        limit = min(whole, self.found.chained)
         if last > position:
             detail = f"the last checkpoint covers {last} entries: positions {position + 1} to {last} were removed"
             self.found.broken("seal", detail, position + 1)
             self.found.incomplete.append(detail)
-        ranges.all(size, limit)
-        self._coverage(position)
-        self._held(size, position)
+        ranges.all(whole, limit)
+        self._coverage(position, limit)
+        self._held(size, position, whole)
         self._age(ranges)
-        self._heads()
+        check_heads(self.binding, self.shelf, self.found)
+        check_erasures(self.shelf, self.asked, self.trust, size, self.found)
 
     def _rotations(self) -> None:
         for each in self.shelf.notes(ROTATION, self.asked.origin):
@@ -98,33 +93,42 @@ class _Judge:
                 detail = f"the rotation at size {each.number} is by a key that was not the store's at that size"
                 self.found.broken("signature", detail)
 
-    def _coverage(self, position: int) -> None:
+    def _coverage(self, position: int, limit: int) -> None:
         """With keys given, no range is passed over."""
-        found = self.found
-        if self.asked.keys is None:
-            return
-        if found.signed == 0 and found.checkpoint is None:
-            nothing = f"no checkpoint of {self.asked.origin!r} that the given keys have signed is in the store"
-            found.incomplete.append(f"{nothing}: whoever can write it can have removed anything")
+        found, asked = self.found, self.asked
+        last = found.last
+        if last is None:
+            whose = "is" if asked.keys is None else "that the given keys have signed is"
+            nothing = f"no checkpoint of {asked.origin!r} {whose} in the store"
+            if asked.keys is not None or asked.held is None:
+                found.incomplete.append(f"{nothing}: whoever can write it can have removed anything")
             found.unauthentic.append(nothing)
-        if found.signed < position:
-            these = (
-                f"position {position} is"
-                if position == found.signed + 1
-                else (f"positions {found.signed + 1} to {position} are")
-            )
-            found.incomplete.append(
-                f"{these} covered by no signed checkpoint: whoever can write the store can alter, add and remove there"
-            )
-        if self.asked.policy is not None and found.witnessed < max(found.signed, 1):
+            return
+        if last > limit < position:
+            found.damaged.append(f"what the checkpoint of size {last} seals is intact up to position {limit} only")
+        if asked.keys is None:
+            return
+        if last < position:
+            self._unsealed(last, position)
+        if asked.policy is not None and found.seen is None:
+            found.unauthentic.append("not enough of the given witnesses have cosigned a checkpoint")
+        elif asked.policy is not None and found.seen != last:
             found.unauthentic.append(
-                f"enough of the given witnesses have cosigned up to position {found.witnessed}, and not up to "
-                f"{found.signed}"
-                if found.witnessed
-                else "not enough of the given witnesses have cosigned a checkpoint"
+                f"enough of the given witnesses have cosigned up to position {found.seen}, and not up to {last}"
             )
 
-    def _held(self, size: int, position: int) -> None:
+    def _unsealed(self, last: int, position: int) -> None:
+        """A store that is written to always has such entries: who says what must be in it asks about that."""
+        these = f"position {position} is" if position == last + 1 else f"positions {last + 1} to {position} are"
+        why = f"{these} covered by no signed checkpoint: whoever can write the store can alter, add and remove there"
+        if self.asked.held is not None:
+            self.found.notes.append(f"{why}. The verdict is as of position {last}")
+        else:
+            self.found.incomplete.append(
+                f"{why}. Seal them with store.checkpoint(key), or give checkpoint= to verify as of what is sealed"
+            )
+
+    def _held(self, size: int, position: int, whole: int) -> None:
         """The checkpoint that the caller has."""
         held, found = self.asked.held, self.found
         if held is None:
@@ -136,16 +140,22 @@ class _Judge:
                 found.unauthentic.append(f"the checkpoint that was given is not to be trusted: {error.detail}")
                 found.stale.append(f"the checkpoint that was given is not to be trusted: {error.detail}")
                 return
+        told, why = held.size > position or held.size <= whole or whole == size, ""
         try:
             wrong = difference(self.shelf, held, size, position)
         except DAMAGE as error:
-            wrong = f"whether the store extends the given checkpoint of size {held.size} cannot be told: {error}"
+            wrong, told, why = "", held.size > position, f": {error}"
         if wrong is None:
+            return
+        if not told:
+            found.stale.append(
+                f"whether the store extends the given checkpoint of size {held.size} cannot be told{why}"
+            )
             return
         found.stale.append(wrong)
         found.incomplete.append(wrong)
-        if held.size <= position and not found.breaks:
-            found.broken("fork", wrong, None)
+        if held.size <= position and not any(each.kind == "seal" for each in found.breaks):
+            found.broken("fork", wrong)
 
     def _age(self, ranges: Ranges) -> None:
         age, policy = self.asked.max_age, self.asked.policy
@@ -157,24 +167,3 @@ class _Judge:
             self.found.stale.append(
                 f"not enough of the given witnesses have seen the store in the last {age:g} seconds"
             )
-
-    def _heads(self) -> None:
-        """What writers have signed of their own logs."""
-        backend, found = self.binding.backend, self.found
-        for each in self.shelf.of_kind(HEAD):
-            try:
-                head = heads.stored(each)
-            except REFUSED as error:
-                found.broken("signature", f"what is kept as a head that a writer signed is none: {error.detail}")
-                continue
-            place = head.stream, head.writer, head.seq
-            try:
-                pages = backend.pages(head.stream, head.writer, start=head.seq, stop=head.seq + 1)
-                entry = next(iter(backend.read(pages, 1, self.binding.reading())), None)
-            except DAMAGE:
-                continue  # The scan has reported it.
-            wrong = heads.difference(head, entry)
-            if wrong is None:
-                found.written += 1
-            else:
-                found.broken("signature", wrong, None if entry is None else entry.position, place)
