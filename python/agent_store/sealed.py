@@ -108,7 +108,7 @@ class Sealed:
         return consistency_of(self._binding, old, new)
 
     def erase(self, entries: "Entry | int | Iterable[Entry | int]", signer: "Signer", *, reason: str = "") -> "Erasure":
-        """Remove payloads for good, of an Entry, of a position, or of several; the entries stay, each with a signed record.
+        """Remove payloads for good, of an Entry or position or of several; the entries stay, each with a signed record.
 
         Each must be sealed, and be what was sealed: nothing is erased otherwise. `signer` is the store's, `reason` is
         part of what it signs. Of what was erased before the record of then is returned. `gone` is True where no byte of

@@ -152,6 +152,12 @@ class Shelf:
             raise ChainBroken(None, None, None, f"tile {number} of level {level} of the tree {there} (seal)")
         return hashes[: width * HASH]
 
+    def leaf(self, position: int) -> bytes:
+        """The hash of one leaf; ChainBroken where its tile is missing or too short."""
+        index = position - 1
+        (hashes,) = self.tiles([(0, index // 256, index % 256 + 1)])
+        return hashes[-HASH:]
+
     def set_tiles(self, tiles: Sequence[tuple[int, int, bytes]], tx: Any) -> None:
         """Keep these (level, number, hashes), in the place of shorter ones."""
         for tile in tiles:

@@ -231,8 +231,9 @@ class Database(abc.ABC):
             (rows,) = turn.run(turn.call(statement, *params), last=True)
             return len(rows)
 
-    def scrub(self) -> None:
+    def scrub(self) -> bool | None:
         """Pages, the WAL and standbys are the operator's."""
+        return None
 
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True
