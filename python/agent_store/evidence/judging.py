@@ -80,7 +80,7 @@ class _Judge:
         self._held(size, position, whole)
         self._age(ranges)
         check_heads(self.binding, self.shelf, self.found)
-        check_erasures(self.shelf, self.asked, self.trust, self.found, size)
+        check_erasures(self.shelf, self.asked, self.trust, size, self.found)
 
     def _rotations(self) -> None:
         for each in self.shelf.notes(ROTATION, self.asked.origin):

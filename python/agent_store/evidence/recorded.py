@@ -37,18 +37,19 @@ def check_heads(binding: "Binding", shelf: Shelf, found: "Found") -> None:
             found.broken("signature", wrong, None if entry is None else entry.position, place)
 
 
-def check_erasures(shelf: Shelf, asked: "Asked", trust: "Trust", found: "Found", size: int) -> None:
-    """Whether who may sign for the store has had each of these payloads removed, of entries that are sealed."""
-    if asked.keys is None:
-        return
+def check_erasures(shelf: Shelf, asked: "Asked", trust: "Trust", size: int, found: "Found") -> None:
+    """Each must be of the entry that was sealed there, and with keys given signed by who could sign for the store."""
     for each in shelf.erasures():
         try:
             leaf = shelf.leaf(each.position) if each.position <= size else b""
-            erasure.verified(each, leaf, trust.since(each.position), asked.origin)
+            if asked.keys is not None:
+                erasure.verified(each, leaf, trust.since(each.position), asked.origin)
+            elif erasure.stored(each).leaf_hash != leaf:
+                raise EvidenceRefused("record of an erasure", "it is of another entry than was sealed at its position")
         except REFUSED as error:
             detail = f"its payload was erased, and by whom is not proven: {error.detail}"
             found.broken("erasure", detail, each.position)
-            if not found.unauthentic:
+            if asked.keys is not None and not found.unauthentic:
                 found.unauthentic.append(f"position {each.position}: {detail}")
         except DAMAGE:
             continue  # Of the tree, which is reported.
