@@ -131,8 +131,11 @@ impl Judge {
         let erased = row.erased.filter(|_| payload.is_empty());
         let position = row.position;
         let Self { findings, hashes, found, gathered, .. } = self;
-        if let Some(gathered) = gathered.as_mut().filter(|gathered| position <= gathered.upto) {
-            let payload_len = erased.map_or(payload.len() as u64, i64::unsigned_abs);
+        // Where its record does not say how long it was, an erased payload leaves no leaf, and that is reported there.
+        let payload_len = erased.map_or(Ok(payload.len() as u64), u64::try_from);
+        if let (Some(gathered), Ok(payload_len)) = (gathered.as_mut(), payload_len)
+            && position <= gathered.upto
+        {
             gathered.facts.push(Facts { position, log, seq, prev_hash: prev.copied(), content_hash, payload_len });
         }
         if erased.is_some() {

@@ -4,6 +4,7 @@
 //! - `many`: the same hashes, of many entries at once;
 //! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and keeps those
 //!   `held` whose predecessor is not known yet; `findings`: what it found;
+//! - `sealed`: leaves made of the rows that are judged, given out or compared with the tiles;
 //! - `copy`: rows as PostgreSQL copies them in and out;
 //! - `erasure`: the record of an erased payload beside its entry;
 //! - `follow`: entries on their way into another store;

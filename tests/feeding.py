@@ -14,7 +14,7 @@ BEFORE = """SELECT seq, content_hash, position FROM _agent_store_entries
 WHERE log = ? AND seq < ? ORDER BY seq DESC LIMIT 1"""
 LOGS = "SELECT id, stream, writer FROM _agent_store_logs"
 TRIGGERS = """SELECT name, sql FROM sqlite_schema
-WHERE type = 'trigger' AND tbl_name IN ('_agent_store_entries', '_agent_store_logs')"""
+WHERE type = 'trigger' AND tbl_name GLOB '_agent_store_[el]*'"""
 
 
 def store_of(rows: list[tuple[str, str, bytes]]) -> _core.Sqlite:

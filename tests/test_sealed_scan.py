@@ -13,7 +13,7 @@ from agent_store import _core
 from feeding import Way, damaged, found, leaves, store_of, whole
 from processes import run
 from test_checker import damages, ways
-from tree_by_hand import FULL, entries, leaf, root, seal, tiles
+from tree_by_hand import entries, root, seal
 from tree_by_hand import leaves as by_hand
 
 LOGS = 3
@@ -143,7 +143,7 @@ CASES: dict[str, tuple[Callable[[_core.Sqlite], Any], Breaks]] = {
     "a truncated tile": (lambda _: [TILE("substr(hashes, 1, 32)", 0, 0)], [("seal", 1)]),
     "a truncated last tile": (lambda _: [TILE("substr(hashes, 1, length(hashes) - 32)", 0, 2)], [("seal", 513)]),
     "a hash of a tile": (
-        lambda _: [TILE("substr(hashes, 1, 64) || zeroblob(32) || substr(hashes, 97)", 0, 1)],
+        lambda _: [TILE("CAST(substr(hashes, 1, 64) || zeroblob(32) || substr(hashes, 97) AS BLOB)", 0, 1)],
         [("seal", 257), ("seal", 259)],
     ),
     "a whole tile": (
@@ -151,7 +151,7 @@ CASES: dict[str, tuple[Callable[[_core.Sqlite], Any], Breaks]] = {
         [("seal", 257), ("seal", 257), ("seal", 258), ("seal", 259)],
     ),
     "a tile above": (
-        lambda _: [TILE("substr(hashes, 1, 32) || zeroblob(32)", 1, 0)],
+        lambda _: [TILE("CAST(substr(hashes, 1, 32) || zeroblob(32) AS BLOB)", 1, 0)],
         [("seal", 257)],
     ),
     "a missing tile above": (lambda _: ["DELETE FROM _agent_store_tiles WHERE level = 1"], [("seal", 1)]),
@@ -169,3 +169,224 @@ def test_damage_is_told_once(name: str) -> None:
     assert told == expected, findings.breaks
     assert found(whole(store, Way(rows=77, waiting=5), SIZE)) == found(findings)
     assert found(whole(store, Way(copy=999), SIZE)) == found(findings)
+
+
+def test_a_hash_that_is_wrong_all_over_a_tile_is_told_ten_times() -> None:
+    store = store_of(rows(SIZE, logs=100))
+    seal(store)
+    damaged(store, [TILE("zeroblob(8192)", 0, 0)])
+    for findings in (store.verify(sealed=SIZE), whole(store, Way(), SIZE)):
+        assert findings.breaks_total == 11
+        assert breaks(findings) == [("seal", 1), *(("seal", position) for position in range(1, 11))]
+
+
+def test_without_the_table_of_tiles_the_rows_are_judged_all_the_same() -> None:
+    store = store_of(rows(SIZE))
+    seal(store)
+    damaged(store, ["DROP TABLE _agent_store_tiles", UPDATE("payload = x'00'", 300)])
+    findings = store.verify(sealed=SIZE)
+    assert [kind for kind, _ in breaks(findings)] == ["schema", "schema", "seal", "hash"]
+    assert (findings.entries, findings.root) == (SIZE, None)
+
+
+def erase(store: _core.Sqlite, entry: _core.Entry, length: int) -> None:
+    note = f"agent-store/erasure/v1\norigin\n{entry.position}\n{length}\n\n"
+    record = f"INSERT INTO _agent_store_erasures VALUES ({entry.position}, {length}, '{note}')"
+    damaged(store, [UPDATE("payload = x''", entry.position), record])
+
+
+def test_an_erased_entry_keeps_its_leaf() -> None:
+    store = store_of(rows(SIZE))
+    of_all, expected, there = seal(store), by_hand(store), entries(store)
+    for position in (1, 300, SIZE):
+        erase(store, there[position - 1], len(there[position - 1].payload))
+    findings = store.verify(sealed=SIZE)
+    assert (findings.breaks, findings.root, findings.erased) == ([], of_all, 3)
+    assert store.leaves(1, SIZE)[1] == b"".join(expected)
+    erase(store, there[399], 5)
+    assert breaks(store.verify(sealed=SIZE)) == [("seal", 400)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.binary(max_size=40)), min_size=1, max_size=40),
+    st.lists(damages, max_size=6),
+    st.lists(ways, min_size=1, max_size=3),
+    st.integers(1, 45),
+)
+def test_the_tree_is_found_broken_where_the_native_verification_does(
+    rows: list[tuple[int, bytes]], done: list[str], ways: list[Way], size: int
+) -> None:
+    store = store_of([("s", f"w{log}", payload) for log, payload in rows])
+    seal(store)
+    damaged(store, done)
+    size = min(size, len(rows))
+    expected = store.verify(sealed=size)
+    without = store.verify()
+    assert (expected.entries, expected.entries_hold) == (without.entries, without.entries_hold)
+    assert expected.breaks_total >= without.breaks_total
+    for way in ways:
+        assert found(whole(store, way, size)) == found(expected), way
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.binary(max_size=40)), min_size=1, max_size=40),
+    st.lists(damages, max_size=3),
+    st.tuples(st.integers(1, 45), st.integers(0, 45)),
+    ways,
+)
+def test_leaves_are_given_where_nothing_is_wrong(
+    rows: list[tuple[int, bytes]], done: list[str], between: tuple[int, int], way: Way
+) -> None:
+    store = store_of([("s", f"w{log}", payload) for log, payload in rows])
+    before = by_hand(store)
+    damaged(store, done)
+    first, last = between[0], between[0] + between[1]
+    findings, given = store.leaves(first, last)
+    fed, fed_leaves = leaves(store, first, last, way)
+    assert fed.breaks == findings.breaks
+    if findings.breaks == []:
+        assert given == fed_leaves
+        assert len(given) == 32 * (last - first + 1)
+        if not done:
+            assert given == b"".join(before[first - 1 : last])
+
+
+def test_what_stands_before_or_after_the_leaves_is_not_judged() -> None:
+    store = store_of(rows(SIZE))
+    expected = b"".join(by_hand(store)[300:400])
+    damaged(store, [UPDATE("payload = x'00'", 300), UPDATE("payload = x'00'", 401)])
+    assert store.leaves(301, 400)[1] == expected
+    assert store.leaves(301, 400)[0].breaks == []
+    for first, last, at in ((300, 400, 300), (301, 401, 401)):
+        assert breaks(store.leaves(first, last)[0]) == [("hash", at)]
+    assert breaks(store.leaves(SIZE, SIZE + 5)[0]) == [("gap", SIZE + 1)]
+    assert breaks(store.leaves(SIZE + 5, SIZE + 6)[0]) == [("gap", SIZE + 5)]
+
+
+def test_an_entry_of_no_log_gives_no_leaf() -> None:
+    store = store_of(rows(SIZE))
+    damaged(store, ["DELETE FROM _agent_store_logs WHERE id = 2"])
+    for findings in (store.leaves(301, 400)[0], leaves(store, 301, 400, Way(rows=9))[0]):
+        assert breaks(findings) == [("orphan", 302)]
+
+
+VERIFY = """
+import json, os, sys
+from agent_store import _core
+path, cores, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:cores])
+store = _core.Sqlite(path, durability="normal", read_only=True, timeout=5)
+found = store.verify(sealed=size)
+leaves = store.leaves(1, size)
+print(json.dumps([[b[0], b[4]] for b in found.breaks] + [found.root and found.root.hex(), leaves[1].hex()]))
+"""
+
+
+@pytest.mark.parametrize("logs", [1, 3, 1_000])
+def test_on_all_cores_as_on_one(tmp_path: Path, logs: int) -> None:
+    path, size = tmp_path / "app.db", 20_000
+    store = _core.Sqlite(str(path), durability="normal", read_only=False, timeout=5)
+    store.append_rows(rows(size, logs))
+    of_all = seal(store)
+    hashes = b"".join(by_hand(store)).hex()
+
+    def told(cores: int) -> Any:
+        (line,) = run(VERIFY, path, cores, size)
+        return json.loads(line)
+
+    assert told(2) == told(1) == [of_all.hex(), hashes]
+    # One run of differences from the middle of the first range to the end of the last.
+    damaged(store, [*recomputed(store, 1, 2_000 // logs + 1), UPDATE("payload = x'00'", 5_000)])
+    first = 2_000 // logs * logs + 1
+    *expected, _, _ = told(1)
+    assert expected == [["seal", first], ["hash", 5_000]]
+    *several, _, _ = told(2)
+    assert several == expected
+    store.close()
+
+
+def test_what_leaves_cannot_be_made_of_is_refused() -> None:
+    for first, how in ((None, {"sealed": 1}), (2, {"sealed": 1}), (1, {"sealed": -1}), (0, {"leaves": True}),
+                       (None, {"leaves": True}), (1, {"sealed": 1, "leaves": True})):  # fmt: skip
+        with pytest.raises(ValueError, match="leaves are made"):
+            _core.Checker(first, **how)
+    store = store_of(rows(3))
+    for first, last in ((0, 1), (2, 1), (-5, 5)):
+        with pytest.raises(ValueError, match="no positions"):
+            store.leaves(first, last)
+
+
+def test_findings_wait_for_names_and_tiles() -> None:
+    store = store_of(rows(3, logs=1))
+    seal(store)
+    rows_there = store.query("SELECT position, log, seq, content_hash, payload FROM _agent_store_entries", [])
+    checker = _core.Checker(1, sealed=3)
+    checker.rows(rows_there)
+    assert checker.tiles == []
+    assert checker.nameless == [1]
+    assert checker.held > 0
+    checker.finish(3)
+    with pytest.raises(ValueError, match="wait for names"):
+        checker.findings(1, {})
+    checker.name({1: ("room", "w0")})
+    assert checker.tiles == [(0, 0, 3)]
+    with pytest.raises(ValueError, match="wait for names"):
+        checker.findings(1, {})
+    checker.compare({})
+    checker.compare({(0, 1): None})
+    assert checker.tiles == [(0, 0, 3)]
+    checker.compare({(0, 0): store.fetch("tile", 0, 0)[0][0]})
+    findings = checker.findings(1, {})
+    assert (findings.breaks, findings.root) == ([], root(by_hand(store)))
+    with pytest.raises(ValueError, match="asked for"):
+        checker.leaves()
+
+
+@pytest.mark.parametrize(("stored", "detail"), [
+    (None, "is missing"),
+    (b"", "has 0 hashes, where 3 were sealed"),
+    (bytes(64), "has 2 hashes, where 3 were sealed"),
+    (bytes(95), "has 95 bytes, which is no number"),
+    (bytes(32 * 257), "has 8224 bytes, which is no number"),
+])  # fmt: skip
+def test_a_tile_of_another_shape_is_one_break(stored: bytes | None, detail: str) -> None:
+    store = store_of(rows(3, logs=1))
+    checker = _core.Checker(1, sealed=3)
+    checker.rows(store.query("SELECT position, log, seq, content_hash, payload FROM _agent_store_entries", []))
+    checker.finish(3)
+    checker.name({1: ("room", "w0")})
+    checker.compare({(0, 0): stored})
+    findings = checker.findings(1, {})
+    [(kind, *_, position, told)] = findings.breaks
+    assert (kind, position) == ("seal", 1)
+    assert detail in told
+    # As long as the leaves are all there, they are the tree.
+    assert findings.root == root(by_hand(store))
+
+
+def test_a_tile_that_cannot_be_read_is_for_the_feeder_to_report() -> None:
+    store = store_of(rows(3, logs=1))
+    checker = _core.Checker(1, sealed=3)
+    checker.rows(store.query("SELECT position, log, seq, content_hash, payload FROM _agent_store_entries", []))
+    checker.finish(3)
+    checker.name({1: ("room", "w0")})
+    checker.compare({}, [(0, 0)])
+    assert checker.findings(1, {}).breaks == []
+
+
+def test_what_is_synced_is_so_for_one_transaction(tmp_path: Path) -> None:
+    store = _core.Sqlite(str(tmp_path / "app.db"), durability="normal", read_only=False, timeout=5)
+
+    def settings(synced: bool) -> list[int]:
+        tx = store.begin(synced=synced)
+        try:
+            pragmas = ("synchronous", "secure_delete")
+            return [store.query(f"PRAGMA {pragma}", [], tx)[0][0] for pragma in pragmas]
+        finally:
+            store.rollback(tx)
+
+    assert settings(False) == [1, 0]
+    assert settings(True) == [2, 1]
+    store.append("s", "w", [b"x"])
+    assert settings(False) == [1, 0]
+    store.close()

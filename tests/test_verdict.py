@@ -117,10 +117,25 @@ def test_an_unsealed_range(store: Store) -> None:
     verdict = store.verify(keys=KEY)
     assert conclusions(verdict) == ["holds", "fails", "holds", "not asked"]
     assert verdict.reasons[0].startswith("position 3 is covered by no signed checkpoint")
+    assert "store.checkpoint(key)" in verdict.reasons[0]
     append(store, 1)
     assert store.verify(keys=KEY).reasons[0].startswith("positions 3 to 4 are covered by no signed checkpoint")
+    assert conclusions(store.verify(origin=KEY.name)) == ["holds", "holds", "not asked", "not asked"]
     store.checkpoint(KEY)
     assert store.verify(keys=KEY).holds
+
+
+def test_as_of_what_is_sealed(store: Store) -> None:
+    """Who gives a checkpoint asks of a store that others write to: what they append since is no failure."""
+    append(store, 2)
+    known = store.checkpoint(KEY)
+    append(store, 1)
+    store.checkpoint(KEY)
+    append(store, 1)
+    verdict = store.verify(keys=KEY, checkpoint=known)
+    assert conclusions(verdict) == ["holds"] * 4
+    assert (verdict.holds, verdict.reasons, ranges(verdict)) == (True, (), [4, 3, 3, 0])
+    assert verdict.notes[0].startswith("position 4 is covered by no signed checkpoint")
 
 
 def test_witnesses_that_have_not_cosigned(store: Store) -> None:
@@ -231,18 +246,24 @@ def test_within_a_transaction(store: Store) -> None:
     assert ranges(store.verify(keys=KEY)) == [3, 2, 2, 0]
 
 
+@pytest.mark.differs("one command at a time")
 def test_what_comes_meanwhile_is_no_damage(store: Store) -> None:
-    """As of the position at which it began, whatever is appended and sealed since."""
+    """As of the position at which it began, whatever is appended, sealed and rotated since."""
     append(store, 300)
     store.checkpoint(KEY)
-    came = []
+    came: list[int] = []
 
     def meanwhile(done: int, total: int) -> None:
-        if not came and store.position() == 300:
+        if not came:
             came.append(done)
+            append(store, 300)
+            store.rotate(KEY, OTHER)
+            store.checkpoint(OTHER)
+            append(store, 1)
 
     verdict = store.verify(keys=KEY, progress=meanwhile)
-    assert verdict.holds, verdict
+    assert (came != [], verdict.holds, verdict.signed) == (True, True, 300), verdict
+    assert store.verify(keys=KEY).signed == 600
 
 
 def test_what_cannot_be_asked(store: Store) -> None:

@@ -40,6 +40,11 @@ class Newest:
         backend.read(pages, 1, None)
         return self.see(pages.newest)
 
+    def glance(self, waiter: "Waiter") -> int | None:
+        """`position`, if it can be had at once."""
+        pages = self._binding.backend.pages(after=LARGEST, known=self.known)
+        return None if waiter.glance(pages, 1) is None else self.see(pages.newest)
+
     def wait(self, waiter: "Waiter", seen: int, timeout: float | None) -> int | None:
         """`waiter.wait`, and where that is True `position` then; None where it is not."""
         pages = self._binding.backend.pages(after=LARGEST, known=self.known)
@@ -107,6 +112,23 @@ class Follower:
             return self._read() or (goes_on and self._read())
         except BaseException:
             self._pages = None  # It may have come further than what was kept of it.
+            raise
+
+    def glance(self, waiter: "Waiter") -> bool | None:
+        """A `step`, if it can be made at once; None where it was not made."""
+        if self._page[self._next] is not None:
+            return True
+        if self._pages is not None:
+            return None
+        try:
+            self._begin()
+            page = waiter.glance(self._pages, LARGEST_PAGE)
+            if page is None:
+                self._pages = None
+                return None
+            return self._keep(page)
+        except BaseException:
+            self._pages = None
             raise
 
     def wait(self, waiter: "Waiter", seen: int, timeout: float | None) -> bool:

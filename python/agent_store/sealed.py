@@ -39,9 +39,11 @@ class Sealed:
         With `keys` (the store's verifier keys, or several, or signers) every leaf is recomputed too, and the tree, the
         checkpoints, rotations and signed heads are held against it: a missing checkpoint, an unknown key and entries
         that no checkpoint covers are failures then. `origin`, left out, is the name of the keys. `checkpoint` is the
-        last one that you know, which the store must extend. `witnesses` (a Policy, its text, or verifier keys, which
-        are all needed) must have cosigned, not longer than `max_age` seconds ago. All these come from you, and none is
-        looked for in the store. It is always a full verification, whatever `checkpoint` says.
+        last one that you know, which the store must extend; the verdict is as of the newest signed one then, and
+        entries after it, of which a store that is written to always has some, fail nothing. `witnesses` (a Policy, its
+        text, or verifier keys, which are all needed) must have cosigned, not longer than `max_age` seconds ago. All
+        these come from you, and none is looked for in the store. It is always a full verification, whatever
+        `checkpoint` says.
 
         ValueError, TypeError and MalformedEvidence for what cannot be verified against.
         """
@@ -106,7 +108,7 @@ class Sealed:
         return consistency_of(self._binding, old, new)
 
     def erase(self, entries: "Entry | int | Iterable[Entry | int]", signer: "Signer", *, reason: str = "") -> "Erasure":
-        """Remove payloads for good, of an Entry, of a position, or of several; the entries stay, each with a signed record.
+        """Remove payloads for good, of an Entry or position or of several; the entries stay, each with a signed record.
 
         Each must be sealed, and be what was sealed: nothing is erased otherwise. `signer` is the store's, `reason` is
         part of what it signs. Of what was erased before the record of then is returned. `gone` is True where no byte of

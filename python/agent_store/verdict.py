@@ -61,7 +61,7 @@ class Verdict:
     (`cosigners`: their names and times, in seconds since 1970). Each is at most the one before; all but the first are 0
     where nothing was given to verify against. `written` counts the signed heads of writers that hold.
 
-    `reasons` says in plain sentences what fails.
+    `reasons` says in plain sentences what fails, `notes` what is worth knowing and fails nothing.
     """
 
     entries: int
@@ -83,6 +83,7 @@ class Verdict:
     checkpoint: "Checkpoint | None" = None
     cosigners: tuple[tuple[str, int], ...] = ()
     written: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:

@@ -49,6 +49,17 @@ impl Waiter {
         page.map(|page| entries(py, &page)).transpose()
     }
 
+    fn glance<'py>(
+        &self,
+        py: Python<'py>,
+        pages: &Bound<'py, Pages>,
+        limit: usize,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let pages = pages.get();
+        let page = detached(py, |check| pages.with(|reading| self.inner.glance(reading, limit, check)))?;
+        page.map(|page| entries(py, &page)).transpose()
+    }
+
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         detached(py, |_| self.inner.fileno())
     }

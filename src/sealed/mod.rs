@@ -43,7 +43,7 @@ pub fn check_given(bytes: &[u8], (first, last): (i64, i64), findings: &mut Findi
             name: None,
             seq: None,
             position: Some(first.saturating_add_unsigned(there)),
-            detail: "what goes before the entry cannot be read".to_owned(),
+            detail: "not all can be read that its leaf is made of".to_owned(),
         });
     }
 }
@@ -172,6 +172,7 @@ impl Leaves {
             self.starts.clear();
         }
         let mut nameless = std::mem::take(&mut self.nameless);
+        nameless.sort_by_key(|facts| facts.position);
         nameless.retain(|facts| {
             let Some(named) = names.get(&facts.log) else { return true };
             let start = match self.starts.get(&facts.log) {

@@ -72,25 +72,51 @@ impl Reading {
 
     /// The next page of it, read by `via`.
     pub fn page(&mut self, via: &Via<'_>, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
-        via.read(|conn: &Conn| self.next(&conn.sqlite, limit, path, trails))
+        via.read(|conn: &Conn| self.next(&conn.sqlite, limit, path, trails, i64::MAX)).map(Option::unwrap_or_default)
+    }
+
+    /// The first page, if no more than `near` positions are to be looked through.
+    pub fn near(
+        &mut self,
+        via: &Via<'_>,
+        limit: usize,
+        path: Option<&Path>,
+        trails: &Trails,
+        near: i64,
+    ) -> Result<Option<Page>> {
+        if self.source.is_some() {
+            return Ok(None);
+        }
+        via.read(|conn: &Conn| self.next(&conn.sqlite, limit, path, trails, near))
     }
 
     /// At most `limit` entries more; none when the reading is over. The first ones are all read of one state of the
-    /// database. `path` is of the store, `trails` of what others have read of it.
-    pub fn next(&mut self, conn: &Connection, limit: usize, path: Option<&Path>, trails: &Trails) -> Result<Page> {
+    /// database; `None` where more than `near` positions came since. `path` is of the store, `trails` of what others have
+    /// read of it.
+    fn next(
+        &mut self,
+        conn: &Connection,
+        limit: usize,
+        path: Option<&Path>,
+        trails: &Trails,
+        near: i64,
+    ) -> Result<Option<Page>> {
         if let Some(source) = &mut self.source {
             let page = source.page(conn, limit, &self.select)?;
             // After it: where that is as it was, so was what was read.
             if let Some(newest) = self.newest {
                 newest.check(conn, path)?;
             }
-            return Ok(page);
+            return Ok(Some(page));
         }
         // Until it is dropped all statements are of one state of the database, and no BEGIN and no end of it is needed.
         let mut first = conn.prepare_cached(sql::NEWEST)?;
         let mut first = first.query(())?;
         let newest = Place::of(first.next()?)?;
         self.select.check(newest, conn, path)?;
+        if newest.position.saturating_sub(self.select.after) > near {
+            return Ok(None);
+        }
         let mut source = begin(conn, &self.select, newest.position, trails)?;
         let page = source.page(conn, limit, &self.select)?;
         if let Source::Span(span) = &mut source
@@ -101,7 +127,7 @@ impl Reading {
         }
         self.newest = Some(newest);
         self.source = Some(source);
-        Ok(page)
+        Ok(Some(page))
     }
 }
 

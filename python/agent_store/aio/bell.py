@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agent_store.aio.settling import ended, let_go
 from agent_store.errors import BackendError, StoreError
+from agent_store.follow import Newest
 
 if TYPE_CHECKING:
     from agent_store.aio.calls import Calls
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 LINGER = 1.0
 """Seconds after which it stops listening, once nobody waits."""
-NEAR = 64
-"""Positions: what has so few to look through is read on the loop's own thread."""
 LONG, AVOIDED = 0.005, 1.0
 """Seconds that a read on the loop's own thread may take, and for how long there is none after one that took more."""
 
@@ -169,15 +168,13 @@ class Bell:
 
     # Reading. To have a thread do it takes longer than all else between a commit and the entry in hand.
 
-    def _may_read_here(self) -> bool:
-        backend = self._calls.binding.backend
-        # A file: in memory a read waits for transactions, and a server answers when it does.
-        return backend.kind == "sqlite" and not backend.exclusive and time.monotonic() >= self._avoided_until
-
-    def _read_here(self, call: Callable[[], Result]) -> Result:
+    def _here(self, glance: "Callable[[Waiter], Result | None]") -> Result | None:
+        """What can be read on the loop's own thread; None where a thread is to."""
         begun = time.monotonic()
+        if self._waiter is None or begun < self._avoided_until:
+            return None
         try:
-            return call()
+            return glance(self._waiter)
         finally:
             now = time.monotonic()
             if now - begun > LONG:
@@ -195,18 +192,17 @@ class Bell:
         return call.result()
 
     def _look(self) -> "Future[int]":
-        position = self._calls.binding.backend.position
-        if not self._may_read_here():
-            return self._calls.reading(position)
+        position = self._here(Newest(self._calls.binding).glance)
+        if position is None:
+            return self._calls.reading(self._calls.binding.backend.position)
         here: Future[int] = Future()
-        here.set_result(self._read_here(position))
+        here.set_result(position)
         return here
 
-    async def step(self, seen: int, follower: "Follower") -> bool:
-        """`Follower.step`, after `look` gave `seen`."""
-        if self._may_read_here() and await self.newest(seen) - follower.position <= NEAR:
-            return self._read_here(follower.step)
-        return await self._calls.read(follower.step)
+    async def step(self, follower: "Follower") -> bool:
+        """`Follower.step`."""
+        more = self._here(follower.glance)
+        return await self._calls.read(follower.step) if more is None else more
 
 
 def _end(waiter: "Waiter", thread: threading.Thread) -> None:

@@ -65,7 +65,7 @@ class Following:
         """Read on. False: nothing more was there after this call had begun."""
         bell, follower = self._begun()
         self._seen = bell.look()  # Before the database is asked: a commit after that ends the sleep.
-        return await bell.step(self._seen, follower)
+        return await bell.step(follower)
 
     async def sleep(self, longest: float | None) -> None:
         """Until there may be more, or for so many seconds, or until it is closed."""

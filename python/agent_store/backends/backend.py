@@ -49,8 +49,8 @@ class Waiter(Protocol):
     = look()`, read the database, and, where nothing is new there, `wait(seen, …)`. A commit after that look ends the
     wait, however it came about: who does not ring is noticed in a second, on SQLite in a quarter.
 
-    `look` and `wait` raise StoreClosed once the store is closed, StoreReplaced where another database, or another
-    state of it, was put in its place, and ForkedStore.
+    All but `stop` raise StoreClosed once the store is closed, and ForkedStore; `wait` and whatever reads the database
+    StoreReplaced where another one, or another state of it, was put in its place, and `look` once that was found out.
     """
 
     def look(self) -> int:
@@ -67,6 +67,12 @@ class Waiter(Protocol):
         """`wait`, and where that is True what `Backend.read(pages, limit)` gives then; None where it is not.
 
         It is a verb of its own for a backend that can read sooner than whoever it wakes could ask.
+        """
+
+    def glance(self, pages: Any, limit: int) -> list[Entry] | None:
+        """What `Backend.read(pages, limit)` gives first, where that takes no longer than an event loop may stand still.
+
+        None where it would wait for others, look through more than 64 positions, or has begun: nothing was read then.
         """
 
     def fileno(self) -> int:

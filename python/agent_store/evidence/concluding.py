@@ -24,6 +24,7 @@ class Found:
     incomplete: list[str] = field(default_factory=list)
     unauthentic: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     chained: int = 0
     sealed: int = 0
     signed: int = 0
@@ -74,6 +75,7 @@ def conclude(chains: Verdict, found: Found, asked: "Asked") -> Verdict:
         checkpoint=found.checkpoint,
         cosigners=found.cosigners,
         written=found.written,
+        notes=tuple(found.notes),
     )
 
 

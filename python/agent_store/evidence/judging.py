@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from agent_store.errors import (
     BackendError,
     EvidenceRefused,
+    StoreReplaced,
 )
 from agent_store.evidence import rotation
 from agent_store.evidence.checkpoint import verified
@@ -20,6 +21,9 @@ from agent_store.verdict import Verdict
 if TYPE_CHECKING:
     from agent_store.evidence.asked import Asked
     from agent_store.transaction import Binding
+
+TROUBLE = BackendError, StoreReplaced
+"""Of a table of ours that was dropped too, which the scan then reports; else it is raised."""
 
 
 def judge(binding: "Binding", asked: "Asked", progress: Progress | None) -> Verdict:
@@ -44,21 +48,18 @@ class _Judge:
             self._rotations()
             last = ranges.newest()
             position = self.binding.backend.position(self.binding.reading())
-        except (*DAMAGE, BackendError) as error:
+        except (*DAMAGE, *TROUBLE) as error:
             unread = error
         size = min(last, position)
-        findings = self.binding.backend.verify(progress, self.binding.reading(), sealed=size)
-        ranges.root = findings.root
-        chains = Verdict.of(findings)
-        position = max(position, chains.entries)
-        if isinstance(unread, BackendError) and not any(each.kind == "schema" for each in chains.breaks):
-            raise unread
+        chains = Verdict.of(self.binding.backend.verify(progress, self.binding.reading(), sealed=size))
         self.found.chained = chained_of(self.binding, chains)
         if unread is None:
             try:
                 self._evidence(ranges, chains, last, position)
-            except DAMAGE as error:
+            except (*DAMAGE, *TROUBLE) as error:
                 unread = error
+        if isinstance(unread, TROUBLE) and not any(each.kind == "schema" for each in chains.breaks):
+            raise unread
         if unread is not None:
             self.found.broken("seal", f"checkpoints, or the tiles of the tree, cannot be read: {unread}")
             self.found.incomplete.append("what was sealed cannot be read")
@@ -66,21 +67,20 @@ class _Judge:
         return conclude(chains, self.found, self.asked)
 
     def _evidence(self, ranges: Ranges, chains: Verdict, last: int, position: int) -> None:
-        limit = self.found.chained
-        for each in chains.breaks:
-            if each.kind == "seal":
-                limit = min(limit, (each.position or 1) - 1)
         size = min(last, position)
+        # What lies above the first difference proves nothing, and is told.
+        whole = min((each.position or 1 for each in chains.breaks if each.kind == "seal"), default=size + 1) - 1
+        limit = min(whole, self.found.chained)
         if last > position:
             detail = f"the last checkpoint covers {last} entries: positions {position + 1} to {last} were removed"
             self.found.broken("seal", detail, position + 1)
             self.found.incomplete.append(detail)
-        ranges.all(size, limit)
+        ranges.all(whole, limit)
         self._coverage(position, limit)
-        self._held(size, position, damaged=any(each.kind == "seal" for each in chains.breaks))
+        self._held(size, position, whole)
         self._age(ranges)
         check_heads(self.binding, self.shelf, self.found)
-        check_erasures(self.shelf, self.asked, self.trust, self.found)
+        check_erasures(self.shelf, self.asked, self.trust, size, self.found)
 
     def _rotations(self) -> None:
         for each in self.shelf.notes(ROTATION, self.asked.origin):
@@ -109,10 +109,7 @@ class _Judge:
         if asked.keys is None:
             return
         if last < position:
-            these = f"position {position} is" if position == last + 1 else f"positions {last + 1} to {position} are"
-            found.incomplete.append(
-                f"{these} covered by no signed checkpoint: whoever can write the store can alter, add and remove there"
-            )
+            self._unsealed(last, position)
         if asked.policy is not None and found.seen is None:
             found.unauthentic.append("not enough of the given witnesses have cosigned a checkpoint")
         elif asked.policy is not None and found.seen != last:
@@ -120,7 +117,18 @@ class _Judge:
                 f"enough of the given witnesses have cosigned up to position {found.seen}, and not up to {last}"
             )
 
-    def _held(self, size: int, position: int, *, damaged: bool) -> None:
+    def _unsealed(self, last: int, position: int) -> None:
+        """A store that is written to always has such entries: who says what must be in it asks about that."""
+        these = f"position {position} is" if position == last + 1 else f"positions {last + 1} to {position} are"
+        why = f"{these} covered by no signed checkpoint: whoever can write the store can alter, add and remove there"
+        if self.asked.held is not None:
+            self.found.notes.append(f"{why}. The verdict is as of position {last}")
+        else:
+            self.found.incomplete.append(
+                f"{why}. Seal them with store.checkpoint(key), or give checkpoint= to verify as of what is sealed"
+            )
+
+    def _held(self, size: int, position: int, whole: int) -> None:
         """The checkpoint that the caller has."""
         held, found = self.asked.held, self.found
         if held is None:
@@ -132,21 +140,21 @@ class _Judge:
                 found.unauthentic.append(f"the checkpoint that was given is not to be trusted: {error.detail}")
                 found.stale.append(f"the checkpoint that was given is not to be trusted: {error.detail}")
                 return
-        why: object = "the tree, or what it seals, is damaged"
+        told, why = held.size > position or held.size <= whole or whole == size, ""
         try:
             wrong = difference(self.shelf, held, size, position)
         except DAMAGE as error:
-            wrong, why, damaged = "", error, True
+            wrong, told, why = "", held.size > position, f": {error}"
         if wrong is None:
             return
-        if damaged and held.size <= position:
+        if not told:
             found.stale.append(
-                f"whether the store extends the given checkpoint of size {held.size} cannot be told: {why}"
+                f"whether the store extends the given checkpoint of size {held.size} cannot be told{why}"
             )
             return
         found.stale.append(wrong)
         found.incomplete.append(wrong)
-        if held.size <= position and not found.breaks:
+        if held.size <= position and not any(each.kind == "seal" for each in found.breaks):
             found.broken("fork", wrong)
 
     def _age(self, ranges: Ranges) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from agent_store.errors import ChainBroken, EvidenceRefused, MalformedEvidence, StoreError
+from agent_store.errors import EvidenceRefused, MalformedEvidence, StoreError
 from agent_store.evidence import cosignature
 from agent_store.evidence.checkpoint import Checkpoint, verified
 from agent_store.evidence.proving import stored, with_cosignatures
@@ -56,14 +56,14 @@ class Ranges:
         self._asked = asked
         self._trust = trust
         self._found = found
+        self._upto = -1
         self.times: dict[VerifierKey, int] = {}
         """When each witness saw the newest signed checkpoint, in seconds since 1970."""
-        self.root: bytes | None = None
-        """The root over all that is sealed, computed from the entries; None where these are damaged."""
 
     def newest(self) -> int:
         """The size of the last one that is signed as it must be, 0 where there is none."""
         for found in self._shelf.notes(CHECKPOINT, self._asked.origin, reverse=True):
+            self._upto = max(self._upto, found.number)
             try:
                 return self._accepted(found).size
             except (EvidenceRefused, MalformedEvidence):
@@ -76,11 +76,15 @@ class Ranges:
             return checkpoint
         return verified(checkpoint, self._trust.at(checkpoint.size), self._asked.origin)
 
-    def all(self, size: int, limit: int) -> None:
-        """Of each up to `size` whether its root is that of the tree, which is right up to `limit`."""
+    def all(self, whole: int, limit: int) -> None:
+        """All of them: those up to `whole`, where the tree is not damaged, against its roots; up to `limit` the chains
+        are not either.
+        """
         self._strangers()
         good, wrong, unknown = 0, list[Checkpoint](), list[Noted]()
         for each in self._shelf.notes(CHECKPOINT, self._asked.origin):
+            if each.number > self._upto:  # It came meanwhile.
+                break
             try:
                 checkpoint = self._accepted(each)
             except (EvidenceRefused, MalformedEvidence) as error:
@@ -90,12 +94,9 @@ class Ranges:
                     self._found.broken("signature", f"the checkpoint kept at size {each.number}: {error}")
                 continue
             self._accept(checkpoint)
-            if checkpoint.size > size:
+            if checkpoint.size > whole:
                 continue
-            root = self.root if checkpoint.size == size and self.root is not None else self._root(checkpoint.size)
-            if root is None:  # What is missing of the tiles is reported.
-                continue
-            if root != checkpoint.root:
+            if root_at(self._shelf, checkpoint.size) != checkpoint.root:
                 wrong.append(checkpoint)
                 continue
             good = checkpoint.size
@@ -107,12 +108,6 @@ class Ranges:
                 f"the checkpoint of size {unknown[-1].number} is signed by no key that was given"
                 + (f", nor are {len(unknown) - 1} others" if len(unknown) > 1 else "")
             )
-
-    def _root(self, size: int) -> bytes | None:
-        try:
-            return root_at(self._shelf, size)
-        except ChainBroken:
-            return None
 
     def _strangers(self) -> None:
         """One store has one origin."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from agent_store.errors import ChainBroken, CorruptDatabase, EvidenceRefused, MalformedEvidence, MalformedRow
 from agent_store.evidence import erasure, heads
-from agent_store.evidence.shelf import HASH, HEAD, Shelf
+from agent_store.evidence.shelf import HEAD, Shelf
 
 if TYPE_CHECKING:
     from agent_store.evidence.asked import Asked
@@ -37,16 +37,19 @@ def check_heads(binding: "Binding", shelf: Shelf, found: "Found") -> None:
             found.broken("signature", wrong, None if entry is None else entry.position, place)
 
 
-def check_erasures(shelf: Shelf, asked: "Asked", trust: "Trust", found: "Found") -> None:
-    """Each must be of the entry that was sealed there, and with keys given signed by one of the store's."""
+def check_erasures(shelf: Shelf, asked: "Asked", trust: "Trust", size: int, found: "Found") -> None:
+    """Each must be of the entry that was sealed there, and with keys given signed by who could sign for the store."""
     for each in shelf.erasures():
-        index = each.position - 1
-        tile = shelf.tile(0, index // 256) or b""
-        leaf = tile[index % 256 * HASH :][:HASH]
         try:
+            leaf = shelf.leaf(each.position) if each.position <= size else b""
             if asked.keys is not None:
-                erasure.verified(each, leaf, trust.all(), asked.origin)
+                erasure.verified(each, leaf, trust.since(each.position), asked.origin)
             elif erasure.stored(each).leaf_hash != leaf:
                 raise EvidenceRefused("record of an erasure", "it is of another entry than was sealed at its position")
         except REFUSED as error:
-            found.broken("erasure", f"what is recorded as its erasure is none: {error.detail}", each.position)
+            detail = f"its payload was erased, and by whom is not proven: {error.detail}"
+            found.broken("erasure", detail, each.position)
+            if asked.keys is not None and not found.unauthentic:
+                found.unauthentic.append(f"position {each.position}: {detail}")
+        except DAMAGE:
+            continue  # Of the tree, which is reported.

@@ -102,9 +102,9 @@ class Trust:
         first, last = self._right.get(rotation.new, (0, MOST))
         self._right[rotation.new] = (max(first, rotation.size + 1), last)
 
-    def all(self) -> list[VerifierKey]:
-        """Those of any size."""
-        return list(self._right)
+    def since(self, size: int) -> list[VerifierKey]:
+        """The keys that were right at this size or are at a later one."""
+        return [key for key, (_, last) in self._right.items() if size <= last]
 
     def at(self, size: int) -> list[VerifierKey]:
         """The keys that a checkpoint of this size may be signed by."""

@@ -20,7 +20,6 @@ FORK: Final = "fork"
 
 HASH = 32  # bytes
 PAGE = 256  # rows
-_LARGEST = 2**63 - 1
 
 Result = TypeVar("Result")
 Wanted = tuple[int, int, int]  # level, number, and how many of the tile's hashes
@@ -86,7 +85,12 @@ class Shelf:
 
     def notes(self, kind: str, name: str, *, reverse: bool = False) -> Iterator[Noted]:
         """All of one name, by number, read in pages."""
-        statement, last = ("notes_reverse", _LARGEST) if reverse else ("notes_forward", -1)
+        statement, last = "notes_forward", -1
+        if reverse:
+            if (newest := self.newest(kind, name)) is None:
+                return
+            yield newest
+            statement, last = "notes_reverse", newest.number
         while rows := self._fetch(None, statement, kind, name, last, PAGE):
             for number, note in rows:
                 yield Noted(name, number, note)
@@ -147,6 +151,12 @@ class Shelf:
             there = "is missing" if hashes is None else f"has {len(hashes)} bytes and must have {width * HASH}"
             raise ChainBroken(None, None, None, f"tile {number} of level {level} of the tree {there} (seal)")
         return hashes[: width * HASH]
+
+    def leaf(self, position: int) -> bytes:
+        """The hash of one leaf; ChainBroken where its tile is missing or too short."""
+        index = position - 1
+        (hashes,) = self.tiles([(0, index // 256, index % 256 + 1)])
+        return hashes[-HASH:]
 
     def set_tiles(self, tiles: Sequence[tuple[int, int, bytes]], tx: Any) -> None:
         """Keep these (level, number, hashes), in the place of shorter ones."""

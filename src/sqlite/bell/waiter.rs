@@ -16,6 +16,8 @@ use crate::sqlite::{Page, Reading, Store};
 
 /// How often signals are looked at by who sleeps in short naps.
 const ASK: Duration = Duration::from_millis(50);
+/// Positions that are looked through while others wait for this thread.
+const NEAR: i64 = 64;
 
 pub struct Waiter(Arc<Inner>);
 
@@ -26,6 +28,8 @@ pub struct Inner {
     /// Of the database, when it began.
     history: u32,
     stopped: AtomicBool,
+    /// It was to be told of an error when last looked at.
+    failed: AtomicBool,
     /// Calls that wait in it.
     waiting: AtomicUsize,
     event: Mutex<Option<Event>>,
@@ -42,6 +46,7 @@ impl Store {
             timeout: self.timeout,
             history: self.pool.bell.history(),
             stopped: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             event: Mutex::default(),
         })))
@@ -55,8 +60,14 @@ impl Store {
 }
 
 impl Waiter {
+    /// Where the file is, only who sleeps looks at, and whoever reads; until one has found that it is there no more.
     pub fn look(&self, check: Check<'_>) -> Result<u64> {
-        self.0.check(check)?;
+        if self.0.failed.load(SeqCst) {
+            self.0.check(check)?;
+        } else {
+            self.0.pool.check_open()?;
+            self.0.check_history()?;
+        }
         Ok(self.0.pool.bell.look())
     }
 
@@ -67,6 +78,22 @@ impl Waiter {
         let rung = self.sleep(seen, timeout, check);
         self.0.waiting.fetch_sub(1, SeqCst);
         rung
+    }
+
+    /// The first page, where that can be had at once: not from others who hold it, and not of much.
+    pub fn glance(&self, reading: &mut Reading, limit: usize, check: Check<'_>) -> Result<Option<Page>> {
+        let Inner { pool, trails, .. } = &*self.0;
+        pool.check_open()?;
+        // In memory there is one connection, and a transaction may have it.
+        if pool.in_memory() {
+            return Ok(None);
+        }
+        reading.enter(None)?;
+        let via = Via::woken(pool, Duration::ZERO, check);
+        match reading.near(&via, limit, pool.settings.path.as_deref(), trails, NEAR) {
+            Err(Error::Busy { .. }) => Ok(None),
+            page => page,
+        }
     }
 
     /// Wait, and once there was a ring read the next page, before anything else is done: `None` where there was none.
@@ -176,6 +203,10 @@ impl Inner {
         let patience = Patience::new(self.timeout, check);
         // A store that is closed leaves no WAL either: then it is that.
         self.pool.identity.check(&patience).or_else(|error| self.pool.check_open().and(Err(error)))?;
+        self.check_history()
+    }
+
+    fn check_history(&self) -> Result<()> {
         if self.history == self.pool.bell.history() { Ok(()) } else { Err(self.replaced()) }
     }
 
@@ -193,7 +224,9 @@ impl Inner {
 
     /// True where who waits is to be told of an error.
     pub fn fails(&self) -> bool {
-        self.check(&|| Ok(())).is_err()
+        let failed = self.check(&|| Ok(())).is_err();
+        self.failed.store(failed, SeqCst);
+        failed
     }
 
     pub fn set(&self) {

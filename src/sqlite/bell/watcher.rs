@@ -63,13 +63,14 @@ fn run(bell: &Arc<Bell>, mut last: u64) {
     loop {
         // First, so that what is rung from here on is another number; those who come meanwhile are set already.
         let seen = bell.look();
-        let Some(waiters) = bell.watcher.waiters() else { return };
-        for waiter in &waiters {
-            if last != seen || waiter.fails() {
-                waiter.set();
-            }
+        if last != seen {
+            bell.watcher.set_all();
         }
         last = seen;
+        let Some(waiters) = bell.watcher.waiters() else { return };
+        for waiter in waiters.iter().filter(|waiter| waiter.fails()) {
+            waiter.set();
+        }
         bell.look_after(waiters.iter().any(|waiter| !waiter.pool.settings.read_only));
         drop(waiters);
         // Half as often as who hears signals: nobody sends it any.

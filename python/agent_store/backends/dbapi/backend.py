@@ -154,8 +154,11 @@ class Dbapi:
     def position(self, tx: Transaction | None = None) -> int:
         return self._read(tx, lambda: heads.position(self._session))
 
-    def verify(self, progress: Progress | None = None, tx: Transaction | None = None) -> Findings:
-        return verifying.whole(self._source(tx), progress)
+    def verify(self, progress: Progress | None = None, tx: Transaction | None = None, *, sealed: int = 0) -> Findings:
+        return verifying.whole(self._source(tx), progress, sealed)
+
+    def leaves(self, first: int, last: int, progress: Progress | None = None) -> tuple[Findings, bytes]:
+        return verifying.leaves(self._source(None), first, last, progress)
 
     def _source(self, tx: Transaction | None) -> Source:
         def read(work: Callable[[], Result]) -> Result:

@@ -1,12 +1,12 @@
 """What was erased leaves the file, also where the store is on a caller's connection.
 
 Python's SQLite reaches no bytes of a page that no row is made of, so the file is opened natively for it. A process must
-not have a file open with two SQLite libraries where closing it in one drops the locks of the other: on 64-bit Linux ours
-does not (docs/safety.md).
+not have a file open with two SQLite libraries where closing it in one drops the locks of the other: on 64-bit Linux
+ours does not (docs/safety.md).
 """
 
-import os
 import sys
+from pathlib import Path
 
 from agent_store._core import Sqlite
 from agent_store.backends.dbapi import facts
@@ -22,7 +22,7 @@ def place(session: Session) -> Place | None:
     # In another journal mode what was written over may stand in a journal, and opening would change the mode.
     if not safe or not path or session.run("PRAGMA main.journal_mode").fetchone()[0] not in {"wal", b"wal"}:
         return None
-    return os.path.abspath(path), facts.busy_timeout(session)
+    return str(Path.cwd() / path), facts.busy_timeout(session)
 
 
 def scrub(place: Place) -> bool:

@@ -68,6 +68,10 @@ class Waiter:
         """`wait`, and then the next page."""
         return self._store.read(pages, limit) if self.wait(seen, timeout) else None
 
+    def glance(self, pages: "Reading", limit: int) -> "list[Entry] | None":  # noqa: ARG002 - as the Protocol has it
+        """A server answers when it does."""
+        return None
+
     def fileno(self) -> int:
         """Readable at first, as it may have rung before."""
         with self._alarms:
