@@ -167,8 +167,8 @@ def _entry(fields: dict[str, Any], payload: bytes | None, size: int) -> Entry:
 def evidence_of(fields: dict[str, Any]) -> Kept:
     """ValueError for what is no evidence, as far as a line shows."""
     _check_fields(fields, EVIDENCE)
-    kind = fields["evidence"]
-    if kind not in KINDS:
+    kind: object = fields["evidence"]
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"there is no evidence of kind {kind!r:.40}")
     return Kept(kind, _text(fields, "name"), _number(fields, "number", 0), _text(fields, "note"))
 
