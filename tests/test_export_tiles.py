@@ -224,6 +224,15 @@ def test_an_export_that_did_not_come_to_its_end(path: Path, directory: Path) -> 
     assert verify_tiles(directory, KEY.verifier, checkpoint=second).holds
 
 
+def test_a_file_that_cannot_be_written(path: Path, directory: Path) -> None:
+    (directory / "tile/0/000.p/3").mkdir(parents=True)
+    with agent_store.open(path) as store:
+        sealed(store, 3)
+        with pytest.raises(IsADirectoryError):
+            export_tiles(store, directory)
+        assert list(read(directory)) == ["tile/entries/000.p/3"]
+
+
 def test_progress_is_told(path: Path, directory: Path) -> None:
     told: list[tuple[int, int]] = []
     with agent_store.open(path) as store:
