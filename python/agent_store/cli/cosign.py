@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from agent_store.cli.command import Command, Parser, add_durability, open_to_write
 from agent_store.cli.errors import FAILED, UNUSABLE, Problem
 from agent_store.cli.given import signing_key, text_of
-from agent_store.cli.output import Output
+from agent_store.cli.output import Output, readable
 
 if TYPE_CHECKING:
     from agent_store import Witness
@@ -79,18 +79,21 @@ def _cosign(options: argparse.Namespace, policy: str, request: str, out: Output)
 
 
 def _print_memory(witness: "Witness", options: argparse.Namespace, out: Output) -> int:
-    if options.forks:
-        found = [str(fork) for fork in witness.forks()]
-    else:
+    if not options.forks:
         seen = witness.seen(options.seen)
         if seen is None:
             raise Problem(f"of {options.seen!r} nothing was seen")
-        found = [str(seen)]
-    for text in found:
         if out.json:
-            out.record({"fork" if options.forks else "checkpoint": text})
+            out.record({"origin": seen.origin, "size": seen.size, "checkpoint": str(seen)})
         else:
-            out.text(text)
+            out.text(str(seen))
+        return 0
+    for fork in witness.forks():
+        if out.json:
+            out.record(fork._asdict())
+        else:
+            out.line(f"{readable(fork.origin)} signed two histories; at size {fork.size:,} there are two roots:")
+            out.text(f"\n{fork.ours}\n{fork.theirs}")
     return 0
 
 
