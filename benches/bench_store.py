@@ -11,6 +11,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import cells_connection
+import cells_evidence
 import cells_moving
 import cells_postgres
 import cells_processes
@@ -105,6 +106,7 @@ EVERY = (
     *cells_threads.CELLS,
     *cells_processes.CELLS,
     *cells_connection.CELLS,
+    *cells_evidence.CELLS,
     *cells_postgres.CELLS,
     *cells_moving.CELLS,
     *cells_waking.CELLS,

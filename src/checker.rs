@@ -14,12 +14,15 @@ use crate::findings::{Break, Findings, Kind};
 use crate::held::{Answers, Held, Later, Waiting};
 use crate::judge::Judge;
 use crate::row::{Lookup, Row, State};
+use crate::sealed::{Gathered, Leaves, Look, Named};
 
 /// Chain states kept, about 2 MB for each range that is looked through, however many logs there are.
 const STATES: usize = 1 << 14;
 /// Breaks found before they are put in order and reported, and about the bytes of each.
 const UNREPORTED: usize = 1 << 10;
 const FOUND: usize = 256;
+/// Entries that leaves are to be made of, before they are.
+const GATHERED: usize = 1 << 12;
 
 pub struct Checker {
     states: LruCache<i64, State>,
@@ -32,6 +35,7 @@ pub struct Checker {
     after_another: bool,
     /// So many breaks are put in order and reported.
     report_at: usize,
+    leaves: Option<Box<Leaves>>,
 }
 
 impl Checker {
@@ -45,7 +49,16 @@ impl Checker {
             held: Held::default(),
             after_another: false,
             report_at: UNREPORTED,
+            leaves: None,
         }
+    }
+
+    /// With leaves made of the entries up to position `upto`.
+    #[must_use]
+    pub fn with(mut self, leaves: Leaves, upto: i64) -> Self {
+        self.judge.gathered = Some(Gathered::new(upto));
+        self.leaves = Some(Box::new(leaves));
+        self
     }
 
     /// For a range that goes on after another, which is looked through at the same time.
@@ -56,7 +69,10 @@ impl Checker {
 
     /// Take in the range that comes next.
     pub fn join(&mut self, later: Self, lookup: &dyn Lookup) -> Result<()> {
-        let Self { states, mut judge, held, after_another, .. } = later;
+        let Self { states, mut judge, held, after_another, leaves, .. } = later;
+        if let (Some(mine), Some(leaves)) = (&mut self.leaves, leaves) {
+            mine.join(*leaves);
+        }
         if after_another {
             for Waiting { number, place, row } in held.rows() {
                 self.judge.number = number;
@@ -80,6 +96,35 @@ impl Checker {
     /// What was found after a row that `answer` must judge waits with it.
     pub fn settle(&mut self) {
         self.judge.settle_before(if self.after_another { None } else { self.held.first() });
+        let Self { judge, held, next, leaves, .. } = self;
+        if let (Some(leaves), Some(gathered)) = (leaves, &mut judge.gathered) {
+            let waits = held.rows().next().map(|waiting| waiting.row.position);
+            let reached = next.iter().copied().chain(waits).min();
+            leaves.take(gathered, reached.unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Logs whose names are wanted for the leaves.
+    #[must_use]
+    pub fn nameless(&self) -> Vec<i64> {
+        self.leaves.as_ref().map_or_else(Vec::new, |leaves| leaves.nameless())
+    }
+
+    /// The names of some of these.
+    pub fn name(&mut self, names: &HashMap<i64, Named>) {
+        if let Some(leaves) = &mut self.leaves {
+            leaves.name(names);
+        }
+    }
+
+    /// Compare the leaves with the tiles that are complete by now.
+    pub fn compare(&mut self, look: Look<'_>) -> Result<()> {
+        self.leaves.as_mut().map_or(Ok(()), |leaves| leaves.compare(look))
+    }
+
+    /// Where there are leaves.
+    pub fn leaves(&mut self) -> Option<&mut Leaves> {
+        self.leaves.as_deref_mut()
     }
 
     /// Log and seq of the rows that wait for `answer`, in the order in which they were fed.
@@ -90,7 +135,8 @@ impl Checker {
     /// About how many bytes they are, with what was found after the first of them.
     #[must_use]
     pub fn held(&self) -> usize {
-        if self.held.len() == 0 { 0 } else { self.held.size() + self.judge.unreported() * FOUND }
+        let held = if self.held.len() == 0 { 0 } else { self.held.size() + self.judge.unreported() * FOUND };
+        held + self.leaves.as_ref().map_or(0, |leaves| leaves.waiting())
     }
 
     /// Judge the first `count` of `waiting`, each against the entry of its log with the greatest seq below its own;
@@ -108,6 +154,9 @@ impl Checker {
     /// A row that waits for `answer` where its predecessor is not known.
     pub fn feed(&mut self, row: &Row<'_>) -> Result<()> {
         self.row(row, &Later)?;
+        if self.judge.gathered.as_ref().is_some_and(|gathered| gathered.facts.len() >= GATHERED) {
+            self.settle();
+        }
         if self.judge.unreported() >= self.report_at {
             self.settle();
             self.report_at = self.judge.unreported() + UNREPORTED;
@@ -123,7 +172,16 @@ impl Checker {
 
     #[must_use]
     pub fn into_findings(self) -> Findings {
-        self.judge.into_findings()
+        self.into_leaves().0
+    }
+
+    /// And the leaves, where they were to be given.
+    #[must_use]
+    pub fn into_leaves(mut self) -> (Findings, Vec<u8>) {
+        self.settle();
+        let mut findings = self.judge.into_findings();
+        let given = self.leaves.map_or_else(Vec::new, |leaves| leaves.finish(&mut findings));
+        (findings, given)
     }
 
     /// Rows taken in so far.
@@ -166,6 +224,10 @@ impl Checker {
             self.judge.findings.hole(next, last);
         }
         self.next = None;
+        self.settle();
+        if let Some(leaves) = &mut self.leaves {
+            leaves.end();
+        }
     }
 
     pub fn row(&mut self, row: &Row<'_>, lookup: &dyn Lookup) -> Result<()> {

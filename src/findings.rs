@@ -3,7 +3,7 @@
 use std::collections::{BinaryHeap, HashMap};
 
 /// Breaks kept in all, and of one log.
-const KEPT: usize = 1_000;
+pub const KEPT: usize = 1_000;
 const KEPT_OF_ONE_LOG: u32 = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,14 @@ pub enum Kind {
     Malformed,
     /// SQLite cannot read it.
     Corrupt,
+    /// Not what was sealed.
+    Seal,
     /// A payload and the record of its erasure are not as an erasure leaves them.
     Erasure,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Schema,
         Self::Index,
         Self::Gap,
@@ -41,6 +43,7 @@ impl Kind {
         Self::Orphan,
         Self::Malformed,
         Self::Corrupt,
+        Self::Seal,
         Self::Erasure,
     ];
 
@@ -61,6 +64,7 @@ impl Kind {
             Self::Orphan => "orphan",
             Self::Malformed => "malformed",
             Self::Corrupt => "corrupt",
+            Self::Seal => "seal",
             Self::Erasure => "erasure",
         }
     }
@@ -98,6 +102,8 @@ pub struct Findings {
     pub broken: HashMap<i64, u32>,
     /// The newest entry looked at, where one log was.
     pub head: Option<(i64, crate::chain::Hash)>,
+    /// Of the tree that the rows were compared with, as its stored leaves make it.
+    pub root: Option<crate::chain::Hash>,
     /// Entries of each log that is not listed, whatever their hashes.
     orphaned: HashMap<i64, u64>,
     /// Entries of each log that do not hold, where there are any.
@@ -208,6 +214,7 @@ impl Findings {
             }
         }
         self.logs += other.logs;
+        self.root = self.root.or(other.root);
         let kept = other.breaks.len() as u64;
         let unkept = other.breaks_total - kept;
         for found in other.breaks {

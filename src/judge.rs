@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::findings::{Break, Findings, Gap, Kind};
 use crate::many::Many;
 use crate::row::{Before, Lookup, Row, State, StoredPrev};
+use crate::sealed::{Facts, Gathered};
 
 pub struct Judge {
     pub findings: Findings,
@@ -14,6 +15,8 @@ pub struct Judge {
     hashes: Many<Stored>,
     /// Breaks since the last `settle`, each with the number of its row.
     found: Vec<(u64, Break)>,
+    /// Where leaves are wanted of the entries.
+    pub gathered: Option<Gathered>,
 }
 
 /// What is known of a row after a look at it.
@@ -39,7 +42,7 @@ struct Stored {
 
 impl Judge {
     pub fn new() -> Self {
-        Self { findings: Findings::default(), number: 0, hashes: Many::new(), found: Vec::new() }
+        Self { findings: Findings::default(), number: 0, hashes: Many::new(), found: Vec::new(), gathered: None }
     }
 
     /// `known` is the row of the log that came last. False where the row must wait for what goes before it.
@@ -125,17 +128,27 @@ impl Judge {
             self.report(Kind::Link, row, row.seq, detail);
             broken = true;
         }
-        if payload.is_empty() && row.erased.is_some() {
-            self.findings.erased += 1;
+        let erased = row.erased.filter(|_| payload.is_empty());
+        let position = row.position;
+        let Self { findings, hashes, found, gathered, .. } = self;
+        // Where its record does not say how long it was, an erased payload leaves no leaf, and that is reported there.
+        let payload_len = erased.map_or(Ok(payload.len() as u64), u64::try_from);
+        if let (Some(gathered), Ok(payload_len)) = (gathered.as_mut(), payload_len)
+            && position <= gathered.upto
+        {
+            gathered.facts.push(Facts { position, log, seq, prev_hash: prev.copied(), content_hash, payload_len });
+        }
+        if erased.is_some() {
+            findings.erased += 1;
             if broken {
                 return Ok(Outcome::Unheld);
             }
-            self.findings.entries_hold += 1;
+            findings.entries_hold += 1;
             return Ok(Outcome::Hashed);
         }
-        let stored = Stored { number: self.number, log, seq, position: row.position, content_hash, broken };
-        let Self { findings, hashes, found, .. } = self;
-        hashes.push(prev, payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found));
+        let stored = Stored { number: self.number, log, seq, position, content_hash, broken };
+        hashes
+            .push(prev, payload, stored, &mut |stored, computed| stored.compare(&computed, findings, found, gathered));
         Ok(Outcome::Hashed)
     }
 
@@ -165,8 +178,8 @@ impl Judge {
 
     /// What `settle` would report, each with the number of its row.
     pub fn take_found(&mut self) -> Vec<(u64, Break)> {
-        let Self { findings, hashes, found, .. } = self;
-        hashes.flush(&mut |stored, computed| stored.compare(&computed, findings, found));
+        let Self { findings, hashes, found, gathered, .. } = self;
+        hashes.flush(&mut |stored, computed| stored.compare(&computed, findings, found, gathered));
         found.sort_by_key(|(number, _)| *number);
         std::mem::take(found)
     }
@@ -178,7 +191,13 @@ impl Judge {
 }
 
 impl Stored {
-    fn compare(&self, computed: &Hash, findings: &mut Findings, found: &mut Vec<(u64, Break)>) {
+    fn compare(
+        &self,
+        computed: &Hash,
+        findings: &mut Findings,
+        found: &mut Vec<(u64, Break)>,
+        gathered: &mut Option<Gathered>,
+    ) {
         let same = *computed == self.content_hash;
         if same && !self.broken {
             findings.entries_hold += 1;
@@ -187,6 +206,9 @@ impl Stored {
         }
         if same {
             return;
+        }
+        if let Some(gathered) = gathered.as_mut().filter(|gathered| self.position <= gathered.upto) {
+            gathered.wrong.push((self.position, *computed));
         }
         let detail = format!(
             "content_hash is {}…, recomputed from the payload and the entry before it is {}…",

@@ -4,7 +4,9 @@
 //! - `many`: the same hashes, of many entries at once;
 //! - `row`: what a verification is fed with; `checker`: the one there is, which has `judge` look at each row and keeps those
 //!   `held` whose predecessor is not known yet; `findings`: what it found;
+//! - `sealed`: leaves made of the rows that are judged, given out or compared with the tiles;
 //! - `copy`: rows as PostgreSQL copies them in and out;
+//! - `erasure`: the record of an erased payload beside its entry;
 //! - `follow`: entries on their way into another store;
 //! - `evidence`: what is signed of a store: its tree, and keys;
 //! - `os`: what the system offers beyond Rust's own library; `options`: switches for tests and benches;
@@ -14,6 +16,7 @@
 pub mod chain;
 pub mod checker;
 pub mod copy;
+pub mod erasure;
 pub mod error;
 pub mod evidence;
 pub mod findings;
@@ -24,6 +27,7 @@ mod many;
 pub mod options;
 mod os;
 pub mod row;
+mod sealed;
 pub mod sqlite;
 
 #[cfg(feature = "python")]

@@ -12,8 +12,9 @@ Row = tuple[Any, Any, Any, Any, Any]  # position, log, seq, content_hash, payloa
 ROWS = "SELECT position, log, seq, content_hash, payload FROM _agent_store_entries"
 BEFORE = """SELECT seq, content_hash, position FROM _agent_store_entries
 WHERE log = ? AND seq < ? ORDER BY seq DESC LIMIT 1"""
+LOGS = "SELECT id, stream, writer FROM _agent_store_logs"
 TRIGGERS = """SELECT name, sql FROM sqlite_schema
-WHERE type = 'trigger' AND tbl_name IN ('_agent_store_entries', '_agent_store_logs')"""
+WHERE type = 'trigger' AND tbl_name GLOB '_agent_store_[el]*'"""
 
 
 def store_of(rows: list[tuple[str, str, bytes]]) -> _core.Sqlite:
@@ -35,7 +36,7 @@ def damaged(store: _core.Sqlite, statements: Iterable[str]) -> None:
 
 
 def found(findings: _core.Findings) -> dict[str, object]:
-    names = ("entries", "entries_hold", "logs", "breaks", "breaks_total", "broken_logs", "head")
+    names = ("entries", "entries_hold", "logs", "breaks", "breaks_total", "broken_logs", "head", "root", "erased")
     return {name: getattr(findings, name) for name in names}
 
 
@@ -95,6 +96,15 @@ class Feeder:
         self.answer(1)
 
 
+def told(store: _core.Sqlite, checker: _core.Checker) -> None:
+    """Names and tiles that leaves wait for."""
+    listed = {log: (stream, writer) for log, stream, writer in store.query(LOGS, [])}
+    checker.name({log: listed.get(log) for log in checker.nameless})
+    while tiles := checker.tiles:
+        rows = {(level, number): store.fetch("tile", level, number) for level, number, _ in tiles}
+        checker.compare({place: found[0][0] if found else None for place, found in rows.items()})
+
+
 def of_store(store: _core.Sqlite) -> Lookup:
     return lambda log, seq: store.query(BEFORE, [log, seq])
 
@@ -102,13 +112,13 @@ def of_store(store: _core.Sqlite) -> Lookup:
 def findings(
     store: _core.Sqlite, checker: _core.Checker, logs: int, head: tuple[int, bytes] | None = None
 ) -> _core.Findings:
-    listed = store.query("SELECT id, stream, writer FROM _agent_store_logs", [])
+    listed = store.query(LOGS, [])
     names = {log: (stream, writer) for log, stream, writer in listed if log in checker.broken}
     return checker.findings(logs, names, head)
 
 
-def whole(store: _core.Sqlite, way: Way) -> _core.Findings:
-    feeder = Feeder(of_store(store), _core.Checker(1), way)
+def whole(store: _core.Sqlite, way: Way, sealed: int = 0) -> _core.Findings:
+    feeder = Feeder(of_store(store), _core.Checker(1, sealed=sealed), way)
     listed = [log for (log,) in store.query("SELECT id FROM _agent_store_logs ORDER BY id", [])]
     groups = {log: (seq, entries) for log, seq, entries in store.query(
         "SELECT log, min(seq), count(*) FROM _agent_store_entries GROUP BY log", [])}  # fmt: skip
@@ -124,7 +134,17 @@ def whole(store: _core.Sqlite, way: Way) -> _core.Findings:
     feeder.feed(store.query(f"{ROWS} ORDER BY position", []))
     [(last,)] = store.query("SELECT coalesce(max(position), 0) FROM _agent_store_entries", [])
     feeder.checker.finish(last)
+    told(store, feeder.checker)
     return findings(store, feeder.checker, len(listed))
+
+
+def leaves(store: _core.Sqlite, first: int, last: int, way: Way) -> tuple[_core.Findings, bytes]:
+    feeder = Feeder(of_store(store), _core.Checker(first, leaves=True), way)
+    feeder.feed(store.query(f"{ROWS} WHERE position BETWEEN ? AND ? ORDER BY position", [first, last]))
+    feeder.checker.finish(last)
+    told(store, feeder.checker)
+    found = findings(store, feeder.checker, 0)
+    return found, feeder.checker.leaves()
 
 
 def of_log(store: _core.Sqlite, log: int, after: int, way: Way) -> _core.Findings:

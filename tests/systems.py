@@ -43,6 +43,7 @@ UNIX = {
     "test_cli_backup": "a terminal, pipes and signals",
     "test_cli_errors": "a terminal, pipes and signals",
     "test_cli_exec": "a terminal, pipes and signals",
+    "test_cli_key": "permissions",
     "test_cli_move": "a terminal, pipes and signals",
     "test_cli_pipes": "a terminal, pipes and signals",
     "test_cli_read": "a terminal, pipes and signals",

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-ENTRIES, LOGS, META = "_agent_store_entries", "_agent_store_logs", "_agent_store_meta"
+TABLES = [f"_agent_store_{name}" for name in ("entries", "logs", "meta", "tiles", "notes", "erasures")]
 CONSTRAINTS = """SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint
     WHERE conrelid = ANY (%s::regclass[]) AND contype IN ('c', 'n')"""
 TRIGGERS = """SELECT tgrelid::regclass::text, quote_ident(tgname), tgenabled FROM pg_trigger
@@ -30,7 +30,7 @@ def damage(url: str, schema: str, elsewhere: str, sql: str, *, guards: bool = Tr
         if not guards:
             connection.execute(translated)
             return
-        with unhindered(connection, [ENTRIES, LOGS, META]):
+        with unhindered(connection, TABLES):
             connection.execute(translated)
 
 

@@ -24,16 +24,22 @@ from agent_store import (
     Watch,
     WriterLog,
 )
+from agent_store.aio.sealed import AsyncSealed
+from agent_store.aio.witness import AsyncWitness
+from agent_store.evidence.witness import Witness
+from agent_store.sealed import Sealed
 
 PAIRS: tuple[tuple[type[object], type[object]], ...] = (
     (Store, AsyncStore),
+    (Sealed, AsyncSealed),
     (WriterLog, AsyncWriterLog),
     (Generation, AsyncGeneration),
     (Doorbell, AsyncDoorbell),
     (Subscription, AsyncSubscription),
     (Watch, AsyncWatch),
+    (Witness, AsyncWitness),
 )
-PLAIN = {"log", "generation", "transaction", "entries", "watch", "subscribe"}
+PLAIN = {"log", "generation", "transaction", "entries", "watch", "subscribe", "checkpoints", "witness"}
 """What gives something to be awaited, entered or iterated over. All else is awaited itself."""
 
 

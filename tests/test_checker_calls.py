@@ -137,6 +137,8 @@ def test_one_copy_may_follow_another() -> None:
         "breaks_total": 0,
         "broken_logs": 0,
         "head": (3, rows[2][3]),
+        "root": None,
+        "erased": 0,
     }
 
 

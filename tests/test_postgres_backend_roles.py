@@ -8,13 +8,15 @@ import psycopg
 import pytest
 
 import agent_store
-from agent_store import Store
+from agent_store import SigningKey, Store
 from agent_store.errors import BackendError, ReadOnlyStore
 from postgres_server import Server
 from stores import Schema, a_schema
 
 PAGE = Path(__file__).parent.parent / "docs" / "postgres.md"
 SCRIPT = re.compile(r"^```sql\n(CREATE ROLE.*?)^```$", re.MULTILINE | re.DOTALL)
+KEY = SigningKey.from_seed("audit.example/db", bytes(range(32)))
+ROLES = ("app_writer", "app_reader", "app_sealer", "app_eraser")
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,8 @@ def schema(server: Server) -> Iterator[Schema]:
         with place.open() as store:
             store.log("s", "w").append_many([b"x"] * 3)
             store.generation("g").bump()
+            store.checkpoint(KEY)
+            store.erase(3, KEY)
         yield place
 
 
@@ -36,7 +40,7 @@ def schema(server: Server) -> Iterator[Schema]:
 def roles(server: Server, schema: Schema) -> Iterator[Callable[[str], str]]:
     """The URL of each."""
     (script,) = SCRIPT.findall(PAGE.read_text())
-    names = {name: f"{schema.name}_{name}" for name in ("app_writer", "app_reader")}
+    names = {name: f"{schema.name}_{name}" for name in ROLES}
     for name, unique in names.items():
         script = script.replace(name, unique)
     script = script.replace("LOGIN", f"LOGIN PASSWORD '{server.password}'").replace("agent_store.", f"{schema.name}.")
@@ -48,6 +52,14 @@ def roles(server: Server, schema: Schema) -> Iterator[Callable[[str], str]]:
 
 
 FORBIDDEN = [
+    "UPDATE {s}._agent_store_entries SET content_hash = payload",
+    "UPDATE {s}._agent_store_notes SET note = 'other'",
+    "UPDATE {s}._agent_store_notes SET number = 4",
+    "DELETE FROM {s}._agent_store_notes",
+    "TRUNCATE {s}._agent_store_notes",
+    "UPDATE {s}._agent_store_erasures SET note = 'other'",
+    "DELETE FROM {s}._agent_store_erasures",
+    "TRUNCATE {s}._agent_store_erasures",
     "UPDATE {s}._agent_store_entries SET payload = ''",
     "DELETE FROM {s}._agent_store_entries",
     "TRUNCATE {s}._agent_store_entries",
@@ -81,6 +93,19 @@ def reads(store: Store) -> None:
     assert store.generation("g").current() > 0
 
 
+APPENDS = "INSERT INTO {s}._agent_store_entries VALUES (4, 1, 4, decode(repeat('00', 32), 'hex'), '')"
+NOTES = "INSERT INTO {s}._agent_store_notes VALUES ('checkpoint', 'db', 4, 'note')"
+TILES = "INSERT INTO {s}._agent_store_tiles VALUES (0, 0, decode(repeat('00', 32), 'hex'))"
+ERASES = "INSERT INTO {s}._agent_store_erasures VALUES (1, 1, 'note')"
+BEYOND = {
+    "app_writer": [NOTES, TILES, ERASES],
+    "app_reader": [APPENDS, NOTES, TILES, ERASES],
+    "app_sealer": [APPENDS, ERASES],
+    "app_eraser": [APPENDS, NOTES, TILES],
+}
+"""What others of them may."""
+
+
 def test_the_roles_of_the_page(schema: Schema, roles: Callable[[str], str]) -> None:
     with agent_store.open(roles("app_writer")) as store:
         writes(store)
@@ -90,9 +115,9 @@ def test_the_roles_of_the_page(schema: Schema, roles: Callable[[str], str]) -> N
             reads(store)
             with pytest.raises((BackendError, ReadOnlyStore), match=r"permission denied|read_only"):
                 store.log("s", "w").append(b"no")
-    for role in ("app_writer", "app_reader"):
+    for role in ROLES:
         with psycopg.connect(roles(role).partition("?")[0], autocommit=True) as connection:
-            for statement in FORBIDDEN:
+            for statement in FORBIDDEN + BEYOND[role]:
                 with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.RestrictViolation)):
                     connection.execute(statement.format(s=schema.name))
     with schema.open() as store:
@@ -100,6 +125,31 @@ def test_the_roles_of_the_page(schema: Schema, roles: Callable[[str], str]) -> N
         reads(store)
 
 
+def test_who_seals_and_who_erases(schema: Schema, roles: Callable[[str], str]) -> None:
+    with agent_store.open(roles("app_writer")) as store:
+        writes(store)
+        with pytest.raises(BackendError, match="permission denied"):
+            store.checkpoint(KEY)
+    with agent_store.open(roles("app_sealer")) as store:
+        assert store.checkpoint(KEY).size == store.position()
+        store._binding.backend.change("renew_note", "cosignature", "db", 4, "one")
+        store._binding.backend.change("renew_note", "cosignature", "db", 4, "two")
+        with pytest.raises(BackendError, match="permission denied"):
+            store.erase(1, KEY)
+        reads(store)
+    with agent_store.open(roles("app_eraser")) as store:
+        assert store.erase([1, 2], KEY).gone is None
+        assert [entry.erased for entry in store.entries()][:4] == [True, True, True, False]
+        with pytest.raises(BackendError, match="an entry is never changed"):
+            store._binding.backend.change("erase", 4)
+    with agent_store.open(roles("app_reader"), read_only=True) as store:
+        newest = next(store.entries(reverse=True))
+        assert agent_store.verify_receipt(store.receipt(newest), newest, KEY).size == newest.position
+        verdict = store.verify(keys=KEY)
+        assert (verdict.holds, verdict.erased, verdict.signed) == (True, 3, store.position())
+
+
+FOLLOW_ON = "INSERT INTO {s}._agent_store_entries VALUES (5, 1, 4, decode(repeat('00', 32), 'hex'), '')"
 OWNERS = [
     ("UPDATE {s}._agent_store_entries SET payload = ''", "never changed"),
     ("DELETE FROM {s}._agent_store_entries WHERE position = 3", "never removed"),
@@ -113,7 +163,14 @@ OWNERS = [
     ("INSERT INTO {s}._agent_store_meta VALUES ('_agent_store.x', 1)", "the store's own"),
     ("DELETE FROM {s}._agent_store_meta", "never removed"),
     ("TRUNCATE {s}._agent_store_meta", "never removed"),
-    ("INSERT INTO {s}._agent_store_entries VALUES (5, 1, 4, decode(repeat('00', 32), 'hex'), '')", "follow on"),
+    ("UPDATE {s}._agent_store_notes SET note = ''", "a signed note is never changed"),
+    ("UPDATE {s}._agent_store_notes SET kind = 'cosignature'", "a signed note is never changed"),
+    ("DELETE FROM {s}._agent_store_notes", "a signed note is never removed"),
+    ("TRUNCATE {s}._agent_store_notes", "a signed note is never removed"),
+    ("UPDATE {s}._agent_store_erasures SET payload_len = 1", "record of an erasure is never changed"),
+    ("DELETE FROM {s}._agent_store_erasures", "record of an erasure is never removed"),
+    ("TRUNCATE {s}._agent_store_erasures", "record of an erasure is never removed"),
+    (FOLLOW_ON, "follow on"),
     (
         "INSERT INTO {s}._agent_store_entries SELECT 2*seq + 2, 1, seq + 3, content_hash, '' FROM {s}._agent_store_log",
         "follow on",
@@ -134,7 +191,7 @@ def test_the_owner_too_is_refused(schema: Schema, role: str) -> None:
         for statement in (f"SET search_path = {schema.name}", "CREATE TEMP TABLE _agent_store_entries (position int)"):
             connection.execute(statement)
         with pytest.raises(psycopg.Error, match="follow on"):
-            connection.execute(OWNERS[12][0].format(s=schema.name))
+            connection.execute(FOLLOW_ON.format(s=schema.name))
     with schema.open() as store:
         reads(store)
         assert store.position() == 3

@@ -51,6 +51,16 @@ def test_found_on_a_server(place: Place, case: Case) -> None:
     find(place, case, case.sql)
 
 
+@pytest.mark.parametrize("table", ["tiles", "notes", "erasures"])
+def test_a_table_of_evidence_that_is_not_there_is_found(place: Place, table: str) -> None:
+    with place.open() as store:
+        fill(store)
+    place.damage(f"DROP TABLE _agent_store_{table}", guards=False)
+    with place.open() as store:
+        kinds = {found.kind for found in verify(store).breaks}
+        assert kinds == {"schema"}
+
+
 def find(place: Place, case: Case, sql: str) -> None:
     with place.open() as store:
         fill(store)

@@ -9,6 +9,7 @@ import agent_store
 from agent_store import Verdict
 from agent_store.errors import ChainBroken, CorruptDatabase, MalformedRow, StoreError, UnsupportedFormat
 from tampering import BOB_SEVENTH, ENTRIES, LOGS, LOOSE, build, damage, garbage, payload, position, shorten
+from verdicts import intact
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -203,7 +204,7 @@ def test_a_clean_store_is_never_accused(tmp_path: Path, logs: int) -> None:
     with agent_store.open(tmp_path / "app.db", durability="normal") as store:
         store.append_many([("s", f"w{log}", bytes([turn]) * log) for turn in range(3) for log in range(logs)])
         verdict = store.verify()
-        assert verdict == Verdict(3 * logs, logs, 3 * logs, (), 0, 0)
+        assert verdict == intact(3 * logs, logs)
     assert verify(tmp_path / "app.db") == verdict
 
 
@@ -219,7 +220,7 @@ def test_the_child_leaves_no_trace_of_its_own(path: Path) -> None:
 def test_large_and_empty_payloads_hold(tmp_path: Path) -> None:
     with agent_store.open(tmp_path / "app.db", durability="normal") as store:
         store.log("s", "w").append_many([b"", b"x" * 10_000_000, b"", *(b"y" * 100_000 for _ in range(50))])
-        assert store.verify() == Verdict(53, 1, 53, (), 0, 0)
+        assert store.verify() == intact(53, 1)
         assert store.log("s", "w").verify() == store.heads()[0]
 
 
@@ -238,7 +239,7 @@ def test_a_hundred_thousand_rows_on_all_cores(tmp_path: Path, logs: int) -> None
     path = tmp_path / "app.db"
     with agent_store.open(path, durability="normal") as store:
         store.append_many([("s", f"w{n % logs}", b"%d" % n) for n in range(100_000)])
-        assert store.verify() == Verdict(100_000, logs, 100_000, (), 0, 0)
+        assert store.verify() == intact(100_000, logs)
     altered, missing = 33_333, 77_777
     damage(path, f"UPDATE _agent_store_entries SET payload = x'00' WHERE position = {altered}")
     damage(path, f"DELETE FROM _agent_store_entries WHERE position = {missing}")

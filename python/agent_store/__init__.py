@@ -27,9 +27,12 @@ if TYPE_CHECKING:
         open_async,
     )
     from agent_store.evidence.checkpoint import Checkpoint
+    from agent_store.evidence.erasing import Erasure
     from agent_store.evidence.keys import Signer, SigningKey
     from agent_store.evidence.policy import Policy
+    from agent_store.evidence.publishing import export_tiles
     from agent_store.evidence.receipt import verify_receipt
+    from agent_store.evidence.verifying import verify_tiles
 
 __all__ = [
     "AsyncDoorbell",
@@ -43,6 +46,7 @@ __all__ = [
     "CommitEvent",
     "Doorbell",
     "Entry",
+    "Erasure",
     "Fingerprint",
     "Generation",
     "Head",
@@ -58,18 +62,23 @@ __all__ = [
     "copy",
     "errors",
     "export",
+    "export_tiles",
     "import_",
     "open",
     "open_async",
     "verify_receipt",
+    "verify_tiles",
 ]
 
 _EVIDENCE = {
     "Checkpoint": "checkpoint",
+    "Erasure": "erasing",
     "Policy": "policy",
     "Signer": "keys",
     "SigningKey": "keys",
+    "export_tiles": "publishing",
     "verify_receipt": "receipt",
+    "verify_tiles": "verifying",
 }
 """The public names of agent_store.evidence, and the module of each."""
 

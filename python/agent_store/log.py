@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent_store._core import Appended
+    from agent_store.evidence.keys import Signer
 
     Buffer = Any  # bytes-like: collections.abc.Buffer is newer than the oldest Python supported
 
@@ -112,6 +113,16 @@ class WriterLog:
         must be in place and only what follows it is recomputed; `contains` must be in the chain.
         """
         return self._verified(since, contains)
+
+    def sign(self, signer: "Signer") -> str:
+        """Sign the log's head as its writer, whose name is the Fingerprint of the key; the note, kept in the store.
+
+        The chain is verified first, from the head that was signed last. Keep the note yourself too: who runs the store
+        may lose it. ValueError for another's log and for an empty one; ChainBroken for damage.
+        """
+        from agent_store.evidence.heads import sign
+
+        return sign(self._binding, self, signer)
 
     def _verified(
         self,

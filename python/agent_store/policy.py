@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from agent_store.store import Store, Target, kind_of, open
+from agent_store.store import Store, open
+from agent_store.targets import Target, kind_of
 
 BackendKind = Literal["sqlite", "postgres"]
 

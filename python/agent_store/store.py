@@ -1,11 +1,10 @@
 """The store: what `open` returns."""
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from agent_store._core import Head, TransactionBlock, draw_rows
 from agent_store.backends import sqlite
@@ -16,49 +15,21 @@ from agent_store.generation import Generation
 from agent_store.log import WriterLog
 from agent_store.names import check_names, checked_streams
 from agent_store.reading import LARGEST, Entries, iterate
+from agent_store.sealed import Sealed
+from agent_store.targets import INSTEAD, Path, Target, kind_of
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 from agent_store.waiting import checked_timeout
 from agent_store.watch import Watch
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    import psycopg
-
     from agent_store.backends.backend import Backend
+    from agent_store.evidence.checkpoint import Checkpoint
     from agent_store.log import Buffer
 
-Path = str | os.PathLike[str]
-Target: TypeAlias = "Path | sqlite3.Connection | psycopg.Connection[Any]"
 Durability = Literal["full", "normal"]
 Progress = Callable[[int, int], object]
 Params = Sequence[Any] | Mapping[str, Any]
-
-
-INSTEAD = {
-    "durability": "on a connection of yours it is what you set there (PRAGMA synchronous, synchronous_commit)",
-    "read_only": "on a connection of yours it is how you opened it (mode=ro, default_transaction_read_only)",
-    "timeout": "on a connection of yours it is what you set there (sqlite3.connect(timeout=…), lock_timeout)",
-}
-
-
-def kind_of(target: object) -> str:
-    """Which backend a target is of."""
-    if isinstance(target, str) and target.startswith(("postgresql://", "postgres://")):
-        return "postgres"
-    if isinstance(target, str | os.PathLike) or _is_connection(target, "sqlite3"):
-        return "sqlite"
-    if _is_connection(target, "psycopg"):
-        return "postgres"
-    kind = type(target)
-    hint = ""
-    if kind.__module__.split(".")[0] in {"psycopg", "aiosqlite", "asyncpg"}:
-        hint = ": a store works on connections that do not await; open it by its URL or path, and call it in a thread"
-    raise TypeError(
-        "a store is opened by a path, a postgresql:// URL, a sqlite3.Connection or a psycopg.Connection, not by a "
-        f"{kind.__module__}.{kind.__qualname__}{hint}"
-    )
 
 
 def open(
@@ -69,6 +40,7 @@ def open(
     timeout: float | None = None,
     progress: Progress | None = None,
     schema: str | None = None,
+    at_least: "Checkpoint | str | None" = None,
 ) -> "Store":
     """Open a store, or make one where there is none.
 
@@ -82,10 +54,34 @@ def open(
     called while a file of the Rust crate is brought to the present layout. A connection takes none of these: there
     they are the caller's to set.
 
+    `at_least` is a checkpoint that you kept elsewhere, which the store must extend: StoreReplaced where an older copy
+    of it was put back, or another store is in its place.
+
     Raises FileNotFoundError, IsADirectoryError, PermissionError, ReadOnlyStore, BusyError, CorruptDatabase for what is
     no database, UnsupportedFormat for one of a newer version, ChainBroken for a file of the crate's that is damaged,
     BackendError for a server that cannot be reached or says no; ValueError and TypeError for arguments.
     """
+    opened = _open(target, durability, read_only, timeout, progress, schema)
+    if at_least is None:
+        return opened
+    from agent_store.evidence.holding import check_at_least
+
+    try:
+        check_at_least(opened._binding, at_least)  # noqa: SLF001 - of its own module
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _open(
+    target: Target,
+    durability: Durability | None,
+    read_only: bool | None,  # noqa: FBT001
+    timeout: float | None,
+    progress: Progress | None,
+    schema: str | None,
+) -> "Store":
     kind = kind_of(target)
     if schema is not None and (kind == "sqlite" or isinstance(target, str)):
         raise ValueError("schema= is for a psycopg connection: in a URL it is ?schema=, and SQLite has none")
@@ -121,12 +117,7 @@ def binding_of(what: str, store: object) -> Binding:
     return store._binding  # noqa: SLF001 - of its own module
 
 
-def _is_connection(target: object, module: str) -> bool:
-    loaded = sys.modules.get(module)  # who has such a connection has imported it
-    return loaded is not None and isinstance(target, loaded.Connection)
-
-
-class Store:
+class Store(Sealed):
     """Logs, generations and the caller's own SQL in one database. Safe to use from many threads."""
 
     _closed = True
@@ -194,13 +185,6 @@ class Store:
     def position(self) -> int:
         """The newest committed position, 0 in an empty store."""
         return self._binding.backend.position(self._binding.reading())
-
-    def verify(self, *, progress: Progress | None = None) -> Verdict:
-        """Verify everything as of now: every chain, and the tables, indexes and guards themselves.
-
-        Damage is a finding and never raised. `progress(done, total)` is called about 20 times a second.
-        """
-        return Verdict.of(self._binding.backend.verify(progress, self._binding.reading()))
 
     @property
     def doorbell(self) -> Doorbell:

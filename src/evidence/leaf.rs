@@ -3,7 +3,7 @@
 use super::sha::{self, BLOCK};
 use crate::chain::Hash;
 
-const MAGIC: &[u8; 21] = b"agent-store/entry/v1\n";
+pub(super) const MAGIC: &[u8; 21] = b"agent-store/entry/v1\n";
 /// Stream and writer together, in bytes: a leaf is to fit into the 65,535 bytes of an entry in a bundle (C2SP tlog-tiles).
 pub const LONGEST_NAMES: usize = 65_400;
 /// Beside the names: the magic, two lengths, seq, whether there is a prev_hash, it and the content_hash, the payload's length.
@@ -11,15 +11,15 @@ const FIXED: usize = MAGIC.len() + 2 + 2 + 8 + 1 + 32 + 32 + 8;
 /// Leaves of up to so many blocks are hashed on the stack: those with up to 140 bytes of names.
 const SHORT: usize = 4;
 /// Before each leaf that is hashed (RFC 6962, 2.1).
-const PREFIX: u8 = 0;
+pub(super) const PREFIX: u8 = 0;
 
 /// The names of a log that fit into a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names<'a> {
-    stream: &'a [u8],
-    stream_length: u16,
-    writer: &'a [u8],
-    writer_length: u16,
+    pub(super) stream: &'a [u8],
+    pub(super) stream_length: u16,
+    pub(super) writer: &'a [u8],
+    pub(super) writer_length: u16,
 }
 
 impl<'a> Names<'a> {

@@ -74,10 +74,10 @@ impl Sqlite {
         detached(py, |_| self.store.check_open())
     }
 
-    #[pyo3(signature = (within=None))]
-    fn begin(&self, py: Python<'_>, within: Option<&Bound<'_, Transaction>>) -> PyResult<Transaction> {
+    #[pyo3(signature = (within=None, *, synced=false))]
+    fn begin(&self, py: Python<'_>, within: Option<&Bound<'_, Transaction>>, synced: bool) -> PyResult<Transaction> {
         let within = of(within);
-        let inner = detached(py, |check| self.store.begin(within, check))?;
+        let inner = detached(py, |check| self.store.begin(within, synced, check))?;
         Ok(Transaction { inner })
     }
 
@@ -179,16 +179,31 @@ impl Sqlite {
         detached(py, |check| self.store.position(tx, check))
     }
 
-    /// Verify the whole store; `progress(done, total)` is called about 20 times a second.
-    #[pyo3(signature = (progress=None, tx=None))]
+    /// Verify the whole store, `sealed` positions beside the tree; `progress(done, total)` is called about 20 times a second.
+    #[pyo3(signature = (progress=None, tx=None, *, sealed=0))]
     fn verify(
         &self,
         py: Python<'_>,
         progress: Option<&Bound<'_, PyAny>>,
         tx: Option<&Bound<'_, Transaction>>,
+        sealed: i64,
     ) -> PyResult<Findings> {
         let tx = of(tx);
-        reporting(py, progress, |check, report| self.store.verify(tx, check, report)).map(Findings)
+        reporting(py, progress, |check, report| self.store.verify(sealed, tx, check, report)).map(Findings)
+    }
+
+    /// The leaf hashes of positions `first` to `last`, one after the other.
+    #[pyo3(signature = (first, last, progress=None))]
+    fn leaves<'py>(
+        &self,
+        py: Python<'py>,
+        first: i64,
+        last: i64,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Findings, Bound<'py, PyBytes>)> {
+        values::range(first, last)?;
+        let found = reporting(py, progress, |check, report| self.store.leaves(first, last, check, report));
+        found.map(|(findings, leaves)| (Findings(findings), PyBytes::new(py, &leaves)))
     }
 
     /// Verify one log, from `since` on if it is given.
@@ -295,6 +310,10 @@ impl Sqlite {
         let params = values::params(params.as_any())?;
         let tx = of(tx);
         detached(py, |check| self.store.change(statement, &params, tx, check))
+    }
+
+    fn scrub(&self, py: Python<'_>) -> PyResult<bool> {
+        detached(py, |check| self.store.scrub(check))
     }
 
     fn waiter(&self, py: Python<'_>) -> PyResult<Waiter> {

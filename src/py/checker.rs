@@ -17,12 +17,16 @@ use super::hash;
 use crate::chain::Hash;
 use crate::checker;
 use crate::copy::Reader;
+use crate::erasure::Record;
 use crate::error::{Error, Result};
 use crate::findings::{self, Break, Kind};
 use crate::row::{Row, State, StoredPrev};
+use crate::sealed::{Leaves, Named, Stored, check_given};
 
 /// Log and seq asked for, and of the entry found seq, content_hash and position.
 type Answer<'py> = (i64, i64, i64, Bound<'py, PyAny>, i64);
+/// A record of an erasure: position, payload_len, note; log, seq and bytes of payload of the entry there.
+type Erased = (i64, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<i64>);
 
 /// A verification that is being fed.
 #[pyclass(frozen, module = "agent_store._core")]
@@ -39,7 +43,15 @@ struct Inner {
     aside: findings::Findings,
     /// Rows that wait and were listed.
     asked: usize,
+    /// The first position, and where the last was told, it.
+    range: (i64, Option<i64>),
+    sealed: i64,
+    /// What became of the leaves that were to be given.
+    given: Option<Vec<u8>>,
 }
+
+/// Level and number of a tile, and how many hashes of it are wanted.
+type Tile = (u32, u64, usize);
 
 impl Checker {
     /// With the interpreter let go, before the lock is taken.
@@ -59,12 +71,23 @@ impl Checker {
 #[pymethods]
 impl Checker {
     /// `first`: the position that must come first, where the whole store is fed by position; None for one log by seq.
+    /// With `sealed` so many positions, all from 1 on, are compared with the tiles; with `leaves` they are given out.
     #[new]
-    #[pyo3(signature = (first))]
-    fn new(first: Option<i64>) -> Self {
+    #[pyo3(signature = (first, *, sealed=0, leaves=false))]
+    fn new(first: Option<i64>, sealed: i64, leaves: bool) -> PyResult<Self> {
         let rows = checker::Checker::new(first);
-        let inner = Inner { rows, copy: Reader::default(), aside: findings::Findings::default(), asked: 0 };
-        Self { inner: Mutex::new(inner), by_position: first.is_some() }
+        let rows = match (first, sealed, leaves) {
+            (_, 0, false) => rows,
+            (Some(1), 1.., false) => rows.with(Leaves::of_tree(sealed.unsigned_abs()), sealed),
+            (Some(first @ 1..), 0, true) => rows.with(Leaves::to_give(first), i64::MAX),
+            _ => {
+                return Err(PyValueError::new_err("leaves are made by position: of all from 1 on, or to be given out"));
+            }
+        };
+        let aside = findings::Findings::default();
+        let range = (first.unwrap_or(1), None);
+        let inner = Inner { rows, copy: Reader::default(), aside, asked: 0, range, sealed, given: None };
+        Ok(Self { inner: Mutex::new(inner), by_position: first.is_some() })
     }
 
     /// True where the whole store is fed.
@@ -138,12 +161,76 @@ impl Checker {
         })
     }
 
+    /// Logs whose names are wanted: leaves are made of rows of theirs.
+    #[getter]
+    fn nameless(&self, py: Python<'_>) -> PyResult<Vec<i64>> {
+        self.with(py, |inner| {
+            inner.rows.settle();
+            Ok(inner.rows.nameless())
+        })
+    }
+
+    /// Stream and writer of each log that `nameless` listed; None of what is not listed there, or not by two texts.
+    fn name(&self, py: Python<'_>, names: HashMap<i64, Named>) -> PyResult<()> {
+        self.with(py, |inner| {
+            inner.rows.name(&names);
+            Ok(())
+        })
+    }
+
+    /// Level, number and width in hashes of each tile that is wanted: all leaves below it were made. After these are
+    /// compared there may be others.
+    #[getter]
+    fn tiles(&self, py: Python<'_>) -> PyResult<Vec<Tile>> {
+        self.with(py, |inner| {
+            inner.rows.settle();
+            let wanted = inner.rows.leaves().map_or_else(Vec::new, |leaves| leaves.wanted());
+            Ok(wanted.iter().map(|place| (place.level, place.number, place.width)).collect())
+        })
+    }
+
+    /// Compare with the hashes stored under each level and number that `tiles` listed: None of what is not there. Of what
+    /// is `unread` the feeder reports why.
+    #[pyo3(signature = (hashes, unread=Vec::new()))]
+    fn compare(
+        &self,
+        py: Python<'_>,
+        hashes: HashMap<(u32, u64), Option<Bound<'_, PyAny>>>,
+        unread: Vec<(u32, u64)>,
+    ) -> PyResult<()> {
+        let mut stored = HashMap::new();
+        for (place, hashes) in hashes {
+            let hashes = hashes.map(|hashes| blob(&hashes)).transpose()?.flatten();
+            stored.insert(place, hashes.map(|hashes| hashes.as_bytes().to_vec()));
+        }
+        self.with(py, |inner| {
+            inner.rows.compare(&mut |place| {
+                let place = (place.level, place.number);
+                Ok(match stored.remove(&place) {
+                    Some(Some(hashes)) => Some(Stored::Hashes(hashes)),
+                    Some(None) => Some(Stored::Missing),
+                    None => unread.contains(&place).then_some(Stored::Unread(None)),
+                })
+            })
+        })
+    }
+
     /// The last position was to be `last`.
     fn finish(&self, py: Python<'_>, last: i64) -> PyResult<()> {
         self.with(py, |inner| {
-            inner.rows.finish(last);
+            inner.range.1 = Some(last);
+            inner.rows.finish(last.max(inner.sealed));
             Ok(())
         })
+    }
+
+    /// The leaf hashes of all positions, one after the other, once there are `findings`. They mean nothing where these
+    /// have breaks.
+    fn leaves<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        match self.with(py, |inner| Ok(inner.given.take()))? {
+            Some(leaves) => Ok(PyBytes::new(py, &leaves)),
+            None => Err(PyValueError::new_err("there are leaves where they were asked for, after the findings")),
+        }
     }
 
     /// Positions `first` to `last` could not be read, and `detail` says why.
@@ -182,6 +269,18 @@ impl Checker {
         self.report_aside(py, |aside| aside.report_orphans(log, seq, position, entries));
     }
 
+    /// Records of erasures as they are stored, with the entries that they are of: (position, payload_len, note, log, seq,
+    /// bytes of payload that are there). None is what is not there, or of another type.
+    fn erasures(&self, py: Python<'_>, records: Vec<Erased>) {
+        self.report_aside(py, |aside| {
+            for (position, payload_len, note, log, seq, there) in &records {
+                let entry = log.is_some().then_some((*log, *seq, *there));
+                let (position, payload_len, note) = (*position, *payload_len, note.as_deref());
+                Record { position, payload_len, note, entry }.report(aside);
+            }
+        });
+    }
+
     /// The logs that breaks are of: their names are wanted.
     #[getter]
     fn broken(&self, py: Python<'_>) -> PyResult<Vec<i64>> {
@@ -189,6 +288,7 @@ impl Checker {
             let Inner { rows, aside, .. } = inner;
             let breaks = rows.findings().breaks.iter().chain(&aside.breaks);
             let mut logs: Vec<_> = breaks.filter_map(|found| found.log).collect();
+            logs.extend(rows.leaves().iter().flat_map(|leaves| leaves.broken()));
             logs.sort_unstable();
             logs.dedup();
             Ok(logs)
@@ -212,9 +312,21 @@ impl Checker {
             if inner.rows.waiting().next().is_some() || inner.copy.is_within() {
                 return Err(Error::Invalid("rows wait for an answer, or a COPY for its end".to_owned()));
             }
+            inner.rows.settle();
+            let tiles = inner.rows.leaves().map_or(0, |leaves| leaves.wanted().len());
+            if tiles > 0 || !inner.rows.nameless().is_empty() {
+                return Err(Error::Invalid("leaves wait for names, or tiles for what is stored of them".to_owned()));
+            }
             let mut found = std::mem::take(&mut inner.aside);
-            found.merge(std::mem::replace(&mut inner.rows, checker::Checker::new(None)).into_findings());
+            let giving = inner.rows.leaves().is_some() && inner.sealed == 0;
+            let (of_rows, leaves) = std::mem::replace(&mut inner.rows, checker::Checker::new(None)).into_leaves();
+            found.merge(of_rows);
             found.settle();
+            if giving {
+                let (first, last) = inner.range;
+                check_given(&leaves, (first, last.unwrap_or(first)), &mut found);
+                inner.given = Some(leaves);
+            }
             (found.logs, found.head) = (logs, head);
             for one in &mut found.breaks {
                 one.name = one.log.and_then(|log| names.get(&log).cloned());

@@ -51,6 +51,12 @@ impl Findings {
         self.0.head.map(|(seq, hash)| (seq, PyBytes::new(py, &hash)))
     }
 
+    /// Of the tree that the rows were compared with, as its stored leaves make it; None where one of them is not there.
+    #[getter]
+    fn root<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.0.root.map(|root| PyBytes::new(py, &root))
+    }
+
     #[getter]
     fn breaks(&self) -> Vec<Break> {
         let breaks = self.0.breaks.iter().map(|found| {

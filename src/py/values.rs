@@ -41,6 +41,14 @@ pub fn place(given: Option<(i64, &[u8])>) -> PyResult<Option<Place>> {
     }
 }
 
+/// ValueError unless these are positions that something stands at.
+pub fn range(first: i64, last: i64) -> PyResult<()> {
+    if first < 1 || last < first {
+        return Err(PyValueError::new_err(format!("there are no positions {first} to {last}")));
+    }
+    Ok(())
+}
+
 /// A sequence for `?`, a mapping for `:name`.
 pub fn params(given: &Bound<'_, PyAny>) -> PyResult<Params> {
     if let Ok(named) = given.cast::<PyDict>() {

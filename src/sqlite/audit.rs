@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
+use super::erasures;
 use super::index::{Indexed, Keys, Run};
 use super::via::Via;
 use crate::error::{Error, Result};
@@ -94,7 +95,13 @@ pub fn run(
             other => other?,
         }
     }
-    Ok(())
+    match erasures::audit(via, findings, step) {
+        Err(Error::Corrupt(detail)) => {
+            findings.report(whole(Kind::Corrupt, format!("_agent_store_erasures cannot be read: {detail}")));
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// The index of entries in its own order, beside the list of logs.

@@ -128,13 +128,13 @@ fn steps(backup: &Backup<'_, '_>, patience: &Patience<'_>, tell: Progress<'_>) -
 fn verified(store: &Store, path: &Path, pages: u64, check: Check<'_>, progress: Progress<'_>) -> Result<Findings> {
     let settings = Settings { path: Some(path.to_owned()), read_only: true, ..store.pool.settings.clone() };
     let copy = Store::open(settings, store.timeout, check, &mut |_, _| Ok(()))?;
-    let found = copy.verify(None, check, &mut |done, total| {
+    let found = copy.verify(0, None, check, &mut |done, total| {
         let share = u128::from(pages) * u128::from(done) / u128::from(total.max(1));
         progress(pages + u64::try_from(share).unwrap_or(pages), 2 * pages)
     })?;
     copy.close(check)?;
     if found.breaks_total > 0 {
-        let own = store.verify(None, check, &mut |_, _| progress(2 * pages, 2 * pages))?;
+        let own = store.verify(0, None, check, &mut |_, _| progress(2 * pages, 2 * pages))?;
         if found.breaks_total > own.breaks_total {
             let first = found.breaks.first().map(|first| format!(" ({}: {})", first.kind.name(), first.detail));
             return Err(Error::Backend(format!(

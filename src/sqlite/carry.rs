@@ -31,7 +31,7 @@ const REST: u32 = 200;
 /// Passes beside the writers. Each leaves what was written during it.
 const PASSES: usize = 8;
 /// How long that turn may wait for other processes and for readers.
-const TURN: Duration = Duration::from_millis(20);
+pub const TURN: Duration = Duration::from_millis(20);
 const NAP: Duration = Duration::from_micros(100);
 const NAPS: i32 = 100;
 /// How long to wait for the turn itself, and for a connection.
@@ -121,7 +121,7 @@ fn carry(pool: &Arc<Pool>) -> Result<u32> {
 }
 
 /// The pages that are left. Where a sync fails, nobody knows what is on the disk: the store writes no more.
-fn pass(pool: &Pool, conn: &Connection, mode: CheckpointMode) -> rusqlite::Result<u32> {
+pub fn pass(pool: &Pool, conn: &Connection, mode: CheckpointMode) -> rusqlite::Result<u32> {
     let result = conn.wal_checkpoint_v2(Some(MAIN_DB), mode);
     if let Err(rusqlite::Error::SqliteFailure(error, _)) = &result
         && error.extended_code == SQLITE_IOERR_FSYNC
@@ -132,7 +132,7 @@ fn pass(pool: &Pool, conn: &Connection, mode: CheckpointMode) -> rusqlite::Resul
 }
 
 /// While SQLite waits for the write lock, and then for readers.
-fn nap(times: i32) -> bool {
+pub fn nap(times: i32) -> bool {
     thread::sleep(NAP);
     times < NAPS
 }

@@ -25,6 +25,8 @@ pub struct Conn {
     pub queue: Queue,
     /// It takes the file for one that nobody writes to.
     pub frozen: bool,
+    /// Its transactions are synced, whatever the store's are.
+    pub synced: bool,
     /// Rows that were changed on it before the transaction.
     pub changes: u64,
 }
@@ -49,6 +51,7 @@ impl Conn {
             wal: Wal::default(),
             queue: Queue::default(),
             frozen: false,
+            synced: false,
             changes: 0,
             sqlite,
         })

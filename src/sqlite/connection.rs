@@ -123,17 +123,29 @@ fn write_ahead(conn: &Connection, path: &Path, durability: Durability, patience:
             path.display()
         )));
     }
+    synchronous(conn, durability).map_err(Into::into)
+}
+
+fn synchronous(conn: &Connection, durability: Durability) -> rusqlite::Result<()> {
     let synchronous = match durability {
         Durability::Full => "full",
         Durability::Normal => "normal",
     };
     conn.pragma_update(None, "synchronous", synchronous)?;
-    if cfg!(target_os = "macos") && durability == Durability::Full {
+    if cfg!(target_os = "macos") {
         // fsync there does not reach the platter.
-        conn.pragma_update(None, "fullfsync", true)?;
-        conn.pragma_update(None, "checkpoint_fullfsync", true)?;
+        let full = durability == Durability::Full;
+        conn.pragma_update(None, "fullfsync", full)?;
+        conn.pragma_update(None, "checkpoint_fullfsync", full)?;
     }
     Ok(())
+}
+
+/// For the transactions to come: on disk when they are committed, and what is removed in them written over; or as the
+/// store is.
+pub fn sync(conn: &Connection, durability: Durability, synced: bool) -> rusqlite::Result<()> {
+    synchronous(conn, if synced { Durability::Full } else { durability })?;
+    conn.pragma_update(None, "secure_delete", synced)
 }
 
 /// Several statements on one state of the database. What `read` puts into temporary tables stays.

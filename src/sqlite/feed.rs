@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::block::{self, By};
 use super::conn::Conn;
+use super::erasures;
 use super::layout::Layout;
 use super::rows;
 use crate::checker::Checker;
@@ -63,7 +64,7 @@ pub fn feed(
         last = last.max(if by == By::Seq { row.seq.unwrap_or(last) } else { row.position });
         // Here, and not in the statement, where each row would pay for it.
         let erased = match row.payload {
-            Some([]) => rows::erased(&conn.sqlite, row.position)?,
+            Some([]) => erasures::length(&conn.sqlite, row.position)?,
             _ => None,
         };
         checker.row(&Row { erased, ..*row }, &*conn.sqlite)

@@ -22,12 +22,12 @@ pub fn write(pool: &Arc<Pool>, op: &Op<'_>, patience: &Patience<'_>) -> Result<O
         Turn::Done(result) => return result,
     };
     let conn = lease.conn()?;
-    transaction::begin_on(pool, conn, patience)?;
+    transaction::begin_on(pool, conn, false, patience)?;
     let mut others = Others::default();
     let mut told = together(pool, conn, op, &mut others);
     if told.is_err() && !others.0.is_empty() {
         others.send_back();
-        told = transaction::begin_on(pool, conn, patience).and_then(|()| alone(pool, conn, op));
+        told = transaction::begin_on(pool, conn, false, patience).and_then(|()| alone(pool, conn, op));
     }
     let told = told?;
     drop(lease); // The next group begins while this one is being told.

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use rusqlite::Connection;
 
+use super::erasures;
 use super::rows::{self, Name, Page, Row};
 use super::sql;
 use crate::chain::Hash;
@@ -99,7 +100,7 @@ impl Merge {
             let prev_hash = if next.reverse { self.back(conn, &next)? } else { next.prev };
             let position = next.state.position;
             let row = Row { position, name: index, seq, prev_hash, content_hash, payload, erased: None };
-            page.rows.push(rows::erased_entry(conn, &self.names[next.name], row)?);
+            page.rows.push(erasures::marked(conn, &self.names[next.name], row)?);
             if !next.reverse
                 && let Some(after) = seq.checked_add(1)
             {

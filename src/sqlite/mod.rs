@@ -10,6 +10,7 @@ mod closing;
 mod conn;
 mod connection;
 mod crate_layout;
+mod erasures;
 mod feed;
 mod generation;
 mod group;
@@ -31,6 +32,7 @@ mod read;
 mod refuse;
 mod rows;
 mod scan;
+mod scrub;
 mod select;
 mod share;
 mod sidecar;
@@ -41,6 +43,7 @@ mod taker;
 mod thaw;
 mod trail;
 mod transaction;
+mod tree;
 mod turn;
 mod unfinished;
 mod upgrade;
@@ -76,7 +79,7 @@ use trail::Trails;
 use via::Via;
 use wait::Patience;
 
-use crate::error::{Head, Result};
+use crate::error::{Error, Head, Result};
 use crate::findings::Findings;
 use crate::os::{fork, locks};
 
@@ -130,10 +133,14 @@ impl Store {
         self.pool.in_memory()
     }
 
-    pub fn begin(&self, within: Option<&Transaction>, check: Check<'_>) -> Result<Transaction> {
+    /// `synced`: what is committed is on disk, whatever the durability, and what is removed is written over.
+    pub fn begin(&self, within: Option<&Transaction>, synced: bool, check: Check<'_>) -> Result<Transaction> {
         match within {
+            Some(_) if synced => Err(Error::Conflict(
+                "what must be on disk when the call returns cannot be part of a transaction that is open".into(),
+            )),
             Some(outer) => outer.nested(),
-            None => Transaction::begin(&self.pool, &Patience::new(self.timeout, check)),
+            None => Transaction::begin(&self.pool, synced, &Patience::new(self.timeout, check)),
         }
     }
 
@@ -150,7 +157,7 @@ impl Store {
         if let Some(tx) = tx {
             return tx.write(write);
         }
-        let mut lease = transaction::begin(&self.pool, &Patience::new(self.timeout, check))?;
+        let mut lease = transaction::begin(&self.pool, false, &Patience::new(self.timeout, check))?;
         let conn = lease.conn()?;
         match write(conn) {
             Ok(value) => {
@@ -214,8 +221,26 @@ impl Store {
         self.via(tx, check).read(|conn| generation::all(&conn.sqlite))
     }
 
-    pub fn verify(&self, tx: Option<&Transaction>, check: Check<'_>, progress: Progress<'_>) -> Result<Findings> {
-        scan::store(&self.via(tx, check), progress)
+    /// `sealed`: so many positions are also compared with the tree.
+    pub fn verify(
+        &self,
+        sealed: i64,
+        tx: Option<&Transaction>,
+        check: Check<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Findings> {
+        scan::store(&self.via(tx, check), sealed, progress)
+    }
+
+    /// The leaves of positions `first` to `last`, which mean nothing where anything was found.
+    pub fn leaves(
+        &self,
+        first: i64,
+        last: i64,
+        check: Check<'_>,
+        progress: Progress<'_>,
+    ) -> Result<(Findings, Vec<u8>)> {
+        scan::leaves(&self.via(None, check), first, last, progress)
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -24,7 +24,10 @@ impl Store {
     pub fn change(&self, name: &str, params: &Params, tx: Option<&Transaction>, check: Check<'_>) -> Result<u64> {
         self.write(tx, check, |conn: &mut Conn| {
             statement::rows(&mut *prepared(&conn.sqlite, name)?, params)?;
-            Ok(conn.sqlite.changes())
+            let changed = conn.sqlite.changes();
+            // It may have added an entry.
+            conn.heads.after_foreign_sql(&conn.sqlite)?;
+            Ok(changed)
         })
     }
 }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::Store;
 use super::conn::Conn;
+use super::erasures;
 use super::merge::Merge;
 use super::rows::{self, Name, Page, Row};
 use super::select::{Place, Select};
@@ -256,6 +257,6 @@ impl Log {
         let payload = page.keep(payload);
         let position = row.get(0)?;
         let row = Row { position, name: 0, seq, prev_hash: None, content_hash, payload, erased: None };
-        rows::erased_entry(conn, &self.name, row)
+        erasures::marked(conn, &self.name, row)
     }
 }

@@ -71,26 +71,6 @@ pub fn blob<'a>(row: &'a SqlRow<'_>, column: usize) -> Option<&'a [u8]> {
     row.get_ref(column).ok()?.as_blob().ok()
 }
 
-/// How many bytes the payload at a position had, where an erasure of it is recorded; -1 where the record does not say. To be
-/// asked of empty payloads only: others then pay nothing.
-pub fn erased(conn: &Connection, position: i64) -> Result<Option<i64>> {
-    let length = |row: &SqlRow<'_>| Ok(row.get_ref(0)?.as_i64().unwrap_or(-1));
-    Ok(conn.prepare_cached(sql::ERASED)?.query_row([position], length).optional()?)
-}
-
-/// The same of an entry as it is read.
-pub fn erased_entry(conn: &Connection, name: &Name, row: Row) -> Result<Row> {
-    if !row.payload.is_empty() {
-        return Ok(row);
-    }
-    match erased(conn, row.position)? {
-        Some(length) if length < 0 => {
-            Err(malformed(name, Some(row.seq), "payload_len of its erasure is not a number of bytes"))
-        }
-        erased => Ok(Row { erased, ..row }),
-    }
-}
-
 /// Of a statement that gives seq, content_hash and position.
 fn state(row: &SqlRow<'_>) -> rusqlite::Result<State> {
     Ok(State { seq: row.get(0)?, content_hash: hash(row, 1), position: row.get(2)? })

@@ -10,24 +10,26 @@ use super::heads::last_position;
 use super::layout::Layout;
 use super::rows;
 use super::share::{self, Progress};
+use super::tree::{self, Wanted};
 use super::via::Via;
 use super::work::{CHUNK, Job, Scan, split};
 use crate::error::{Error, Head, Result};
 use crate::findings::{Break, Findings, Kind};
 use crate::row::State;
+use crate::sealed::check_given;
 
 /// Fewer rows than this are not worth a thread.
 const WORTH_A_THREAD: i64 = 2 * CHUNK;
 
-/// The whole store.
-pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
+/// The whole store, its first `sealed` positions also compared with the tree.
+pub fn store(via: &Via<'_>, sealed: i64, progress: Progress<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
     via.snapshot(|conn| match conn.layout {
         Layout::Compact => super::layout::check(&conn.sqlite, &mut findings),
         Layout::Crate | Layout::Nothing => Ok(()),
     })?;
     let altered = findings.breaks_total > 0;
-    match tables(via, &mut findings, progress) {
+    match tables(via, &mut findings, sealed, progress) {
         Err(Error::Backend(detail) | Error::Malformed { detail, .. }) if altered => {
             findings.report(whole(Kind::Schema, format!("the tables cannot be looked through as they are: {detail}")));
         }
@@ -40,18 +42,44 @@ pub fn store(via: &Via<'_>, progress: Progress<'_>) -> Result<Findings> {
 }
 
 /// All rows of the store.
-fn tables(via: &Via<'_>, findings: &mut Findings, progress: Progress<'_>) -> Result<()> {
+fn tables(via: &Via<'_>, findings: &mut Findings, sealed: i64, progress: Progress<'_>) -> Result<()> {
     let (upto, logs, layout) = bounds(via, findings)?;
     let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
     let cores = threads(via, upto);
     jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
-    let scan = Scan::new(via, layout);
+    let mut scan = Scan::new(via, layout);
+    if sealed > 0 && via.snapshot(tree::is_there)? {
+        scan.tree = Wanted::Compared(sealed.unsigned_abs());
+    } else if sealed > 0 {
+        findings.report(whole(Kind::Seal, "the tiles are missing, all of them"));
+    }
     findings.merge(share::run(&scan, jobs, cores, upto.unsigned_abs(), progress)?);
+    if upto < sealed {
+        findings.hole(upto + 1, sealed);
+    }
     let unread = findings.breaks.iter().any(|found| found.kind == Kind::Corrupt);
     if layout == Layout::Compact && !unread {
         scan.marks.compare(findings);
     }
     Ok(())
+}
+
+/// The leaves of these positions, one after the other, and what was found wrong with them.
+pub fn leaves(via: &Via<'_>, first: i64, last: i64, progress: Progress<'_>) -> Result<(Findings, Vec<u8>)> {
+    let layout = via.read(|conn| Ok(conn.layout))?;
+    let mut scan = Scan::new(via, layout);
+    scan.tree = Wanted::Given;
+    let rows = last.saturating_add(1).saturating_sub(first);
+    let cores = threads(via, rows);
+    // As many pieces as cores: each looks up anew what goes before its first rows.
+    let jobs = split(first, last, i64::try_from(cores).unwrap_or(1)).map(|(from, to)| Job::Positions { from, to });
+    let total = rows.max(0).unsigned_abs();
+    let (mut findings, leaves) = share::leaves(&scan, jobs.collect(), cores, total, progress)?;
+    findings.settle();
+    check_given(&leaves, (first, last), &mut findings);
+    name(via, &mut findings)?;
+    findings.breaks.sort_by_key(|found| (found.position.is_some(), found.position));
+    Ok((findings, leaves))
 }
 
 /// The newest position, the newest log, and the layout. Where the page with the newest entry cannot be read, the index

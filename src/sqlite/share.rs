@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::rows;
+use super::tree;
 use super::via::Via;
 use super::work::{Job, Scan};
 use crate::checker::Checker;
@@ -23,15 +24,30 @@ const ASK: Duration = Duration::from_millis(50);
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 
 pub fn run(scan: &Scan<'_>, jobs: Vec<Job>, threads: usize, total: u64, progress: Progress<'_>) -> Result<Findings> {
-    let mut joined =
-        Joined { scan, aside: Findings::default(), ranges: Checker::new(None), waiting: BTreeMap::new(), next: 0 };
+    leaves(scan, jobs, threads, total, progress).map(|(findings, _)| findings)
+}
+
+/// And the leaves of all positions, where they are to be given.
+pub fn leaves(
+    scan: &Scan<'_>,
+    jobs: Vec<Job>,
+    threads: usize,
+    total: u64,
+    progress: Progress<'_>,
+) -> Result<(Findings, Vec<u8>)> {
+    let first = jobs.iter().find_map(|job| if let Job::Positions { from, .. } = job { Some(*from) } else { None });
+    let ranges = scan.tree.all(first.unwrap_or(1));
+    let mut joined = Joined { scan, aside: Findings::default(), ranges, waiting: BTreeMap::new(), next: 0 };
     let mut places = 0..;
     let jobs = jobs.into_iter().map(|job| (if job.is_range() { places.next() } else { None }, job)).collect();
     share(&mut joined, jobs, threads, &mut || progress(scan.done().min(total), total))?;
     progress(total, total)?;
+    joined.ranges.finish(0);
+    joined.compare()?;
     let mut findings = joined.aside;
-    findings.merge(joined.ranges.into_findings());
-    Ok(findings)
+    let (found, leaves) = joined.ranges.into_leaves();
+    findings.merge(found);
+    Ok((findings, leaves))
 }
 
 /// A job, and its place among those that are ranges.
@@ -128,9 +144,16 @@ impl Joined<'_> {
         self.waiting.insert(place, done);
         while let Some(done) = self.waiting.remove(&self.next) {
             self.ranges.join(done, &Through(self.scan.via()))?;
+            self.compare()?;
             self.next += 1;
         }
         Ok(())
+    }
+
+    /// The tiles above those that the ranges were compared with.
+    fn compare(&mut self) -> Result<()> {
+        let via = self.scan.via();
+        self.ranges.compare(&mut |place| via.read(|conn| tree::stored(conn, place)).map(Some))
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use hashlink::LruCache;
 use rusqlite::Connection;
 
+use super::erasures;
 use super::rows::{self, Name, Page, Row};
 use super::select::Select;
 use super::sql;
@@ -134,7 +135,7 @@ impl Span {
                     });
                     let payload = page.keep(payload);
                     let row = Row { position, name: index, seq, prev_hash, content_hash, payload, erased: None };
-                    page.rows.push(rows::erased_entry(conn, name, row)?);
+                    page.rows.push(erasures::marked(conn, name, row)?);
                     chain.last = Some((seq, content_hash));
                 }
             }

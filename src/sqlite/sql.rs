@@ -18,6 +18,7 @@ statements! {
     PAYLOAD = "payload";
     CONTENT = "content";
     ERASED = "erased";
+    AUDIT_ERASURES = "audit_erasures";
     PLACES_FORWARD = "places_forward";
     PLACES_REVERSE = "places_reverse";
     LOG_FORWARD = "log_forward";
@@ -51,9 +52,12 @@ macro_rules! named {
 named! {
     "add_erased"
     "add_erasure"
+    "add_log"
     "add_note"
+    "erase"
     "erasure"
     "erasures"
+    "lengths"
     "newest_note"
     "note"
     "notes_forward"

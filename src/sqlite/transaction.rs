@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 use super::conn::Conn;
+use super::connection;
 use super::lease::Lease;
 use super::pool::Pool;
 use super::wait::Patience;
@@ -16,17 +17,22 @@ fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute(()).map(drop)
 }
 
-/// Take the write lock of the store and of the file.
-pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Lease> {
+/// Take the write lock of the store and of the file. `synced`: what is committed is on disk, whatever the durability.
+pub fn begin(pool: &Arc<Pool>, synced: bool, patience: &Patience<'_>) -> Result<Lease> {
     let mut lease = pool.writer(patience)?;
-    begin_on(pool, lease.conn()?, patience)?;
+    begin_on(pool, lease.conn()?, synced, patience)?;
     Ok(lease)
 }
 
 /// The same, by who has the store's already.
-pub fn begin_on(pool: &Pool, conn: &mut Conn, patience: &Patience<'_>) -> Result<()> {
+pub fn begin_on(pool: &Pool, conn: &mut Conn, synced: bool, patience: &Patience<'_>) -> Result<()> {
     pool.check_healthy()?;
     pool.identity.check(patience)?;
+    if conn.synced != synced {
+        let sync = || connection::sync(&conn.sqlite, pool.settings.durability, synced);
+        patience.retry("the change of durability", sync)?;
+        conn.synced = synced;
+    }
     conn.changes = conn.sqlite.total_changes();
     let Conn { sqlite, wal, queue, .. } = conn;
     wal.before_begin(sqlite)?;
@@ -125,8 +131,8 @@ impl Fate {
 }
 
 impl Transaction {
-    pub fn begin(pool: &Arc<Pool>, patience: &Patience<'_>) -> Result<Self> {
-        let lease = begin(pool, patience)?;
+    pub fn begin(pool: &Arc<Pool>, synced: bool, patience: &Patience<'_>) -> Result<Self> {
+        let lease = begin(pool, synced, patience)?;
         Ok(Self { lent: Arc::new(Mutex::new(Some(lease))), level: 0, pool: Arc::clone(pool), fate: Arc::default() })
     }
 

@@ -7,12 +7,17 @@ use super::block;
 use super::feed::{Order, feed};
 use super::layout::Layout;
 use super::rows;
+use super::tree::{self, Wanted};
 use super::via::Via;
 use crate::checker::Checker;
 use crate::error::{Error, Result};
+use crate::evidence::tile;
 
 /// Rows of one short read.
 pub const CHUNK: i64 = block::ROWS as i64;
+/// Rows of one tile of leaves.
+const TILE: i64 = 256;
+const _: () = assert!(TILE.unsigned_abs() == tile::FULL as u64);
 /// Rows of the index that one read counts.
 const COUNTED: i64 = 1 << 18;
 /// Reads of a damaged range before the rest of it is given up.
@@ -65,18 +70,19 @@ pub struct Scan<'a> {
     done: AtomicU64,
     /// Of the rows as the table has them, and as its index has them.
     pub marks: audit::Marks,
+    pub tree: Wanted,
 }
 
 impl<'a> Scan<'a> {
     pub fn new(via: &'a Via<'a>, layout: Layout) -> Self {
-        Self { via, crate_layout: layout == Layout::Crate, done: AtomicU64::new(0), marks: audit::Marks::new() }
+        let (done, marks) = (AtomicU64::new(0), audit::Marks::new());
+        Self { via, crate_layout: layout == Layout::Crate, done, marks, tree: Wanted::Nothing }
     }
 
     /// `step` is called before each read.
     pub fn job(&self, job: Job, step: &mut dyn FnMut() -> Result<()>) -> Result<Checker> {
         let mut checker = match job {
-            Job::Positions { from: 1, .. } => Checker::new(Some(1)),
-            Job::Positions { from, .. } => Checker::after_another(from),
+            Job::Positions { from, .. } => self.tree.range(from),
             _ => Checker::new(None),
         };
         match job {
@@ -96,6 +102,9 @@ impl<'a> Scan<'a> {
                     self.done.fetch_add(at.abs_diff(next.unwrap_or(to)), Ordering::Relaxed);
                 }
                 checker.finish(to);
+                if checker.leaves().is_some() {
+                    self.via.snapshot(|conn| tree::tell(conn, &mut checker))?;
+                }
             }
             Job::Places { log, from, to } => self.all(&mut checker, Order::Place(log), (from, to), step)?,
             Job::Counted { log, from, to } => {
@@ -198,24 +207,28 @@ impl<'a> Scan<'a> {
     fn rows(&self, checker: &mut Checker, order: Order, from: i64, to: i64) -> Result<Option<i64>> {
         let mut mark = 0u64;
         let result = self.via.snapshot(|conn| {
-            feed(conn, checker, order, (from, to), &mut |row| {
+            let next = feed(conn, checker, order, (from, to), &mut |row| {
                 if matches!(order, Order::Position) {
                     mark = mark.wrapping_add(self.marks.keys.mark(row.log, row.seq, row.position));
                 }
-            })
+            })?;
+            if checker.leaves().is_some() {
+                tree::tell(conn, checker)?;
+            }
+            Ok(next)
         });
         self.marks.table(mark);
         result
     }
 }
 
-/// `from..=to` in so many pieces, or fewer where they would be smaller than a chunk.
+/// `from..=to` in so many pieces, or fewer where they would be smaller than a chunk; each as many whole tiles.
 pub fn split(from: i64, to: i64, pieces: i64) -> impl Iterator<Item = (i64, i64)> {
-    let size = (to.saturating_sub(from) / pieces).max(CHUNK);
+    let size = (to.saturating_sub(from) / pieces / TILE + 1).saturating_mul(TILE).max(CHUNK);
     let mut next = Some(from).filter(|from| *from <= to);
     std::iter::from_fn(move || {
         let start = next?;
-        let end = start.saturating_add(size).min(to);
+        let end = start.saturating_add(size - 1).min(to);
         next = end.checked_add(1).filter(|next| *next <= to);
         Some((start, end))
     })

@@ -11,6 +11,7 @@ from agent_store.log import UNCHECKED, WriterLog
 if TYPE_CHECKING:
     from agent_store._core import CommitEvent, Entry, Head
     from agent_store.aio.calls import Calls
+    from agent_store.evidence.keys import Signer
     from agent_store.log import Buffer, Unchecked
 
 
@@ -67,6 +68,10 @@ class AsyncWriterLog:
     ) -> "Head | None":
         """Recompute the chain up to the present head, which is returned, as `WriterLog.verify`."""
         return await self._calls.long(partial(self._log._verified, since, contains))  # noqa: SLF001 - can be ended
+
+    async def sign(self, signer: "Signer") -> str:
+        """Sign the log's head as its writer, as `WriterLog.sign`; the note, kept in the store."""
+        return await self._calls.write(self._log.sign, signer)
 
     def __repr__(self) -> str:
         return f"Async{self._log!r}"

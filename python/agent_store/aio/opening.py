@@ -8,10 +8,13 @@ from agent_store.aio.opened import Opening
 from agent_store.aio.progress import Relay
 from agent_store.aio.settling import apart, settle
 from agent_store.aio.store import AsyncStore
-from agent_store.store import kind_of, open
+from agent_store.store import open
+from agent_store.targets import kind_of
 
 if TYPE_CHECKING:
-    from agent_store.store import Durability, Path, Progress
+    from agent_store.evidence.checkpoint import Checkpoint
+    from agent_store.store import Durability, Progress
+    from agent_store.targets import Path
 
 LENT = (
     "open_async() takes a path or a postgresql:// URL. Its calls run in threads: on a connection of yours they would "
@@ -28,6 +31,7 @@ def open_async(
     timeout: float | None = None,
     progress: "Progress | None" = None,
     schema: str | None = None,
+    at_least: "Checkpoint | str | None" = None,
 ) -> Opening[AsyncStore]:
     """Open a store for coroutines: to be awaited, or entered: `async with agent_store.open_async(…) as store:`.
 
@@ -37,7 +41,13 @@ def open_async(
     kind_of(target)
     if not isinstance(target, str | os.PathLike):
         raise TypeError(LENT)
-    options = {"durability": durability, "read_only": read_only, "timeout": timeout, "schema": schema}
+    options = {
+        "durability": durability,
+        "read_only": read_only,
+        "timeout": timeout,
+        "schema": schema,
+        "at_least": at_least,
+    }
     return Opening(partial(_open, target, progress, options))
 
 

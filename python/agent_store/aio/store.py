@@ -13,6 +13,7 @@ from agent_store.aio.doorbell import AsyncDoorbell
 from agent_store.aio.entries import AsyncEntries
 from agent_store.aio.generation import AsyncGeneration
 from agent_store.aio.log import AsyncWriterLog
+from agent_store.aio.sealed import AsyncSealed
 from agent_store.aio.settling import apart, settle
 from agent_store.aio.watch import AsyncWatch
 from agent_store.names import check_names, checked_streams
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
     from agent_store._core import Head
     from agent_store.log import Buffer
-    from agent_store.store import Params, Path, Progress
+    from agent_store.store import Params, Progress
+    from agent_store.targets import Path
     from agent_store.verdict import Verdict
 
 
-class AsyncStore:
+class AsyncStore(AsyncSealed):
     """`Store`, awaited. What blocks runs in threads; any number of tasks, and of event loops, may use it.
 
     A transaction belongs to the task that entered it: what other tasks write stays out of it and waits for its end, and
@@ -90,13 +92,6 @@ class AsyncStore:
     async def position(self) -> int:
         """The newest committed position, 0 in an empty store."""
         return await self._calls.read(self._store.position)
-
-    async def verify(self, *, progress: "Progress | None" = None) -> "Verdict":
-        """Verify everything as of now: every chain, and the tables, indexes and guards themselves.
-
-        Damage is a finding and never raised. `progress(done, total)` is called on the loop, about 20 times a second.
-        """
-        return await self._calls.long(lambda relay: self._store.verify(progress=relay), progress)
 
     @property
     def doorbell(self) -> AsyncDoorbell:

@@ -200,12 +200,26 @@ class Backend(Protocol[Tx, Pages]):
 
     # Verifying. Rows go into `_core.Checker`, which hashes and judges, whatever the database.
 
-    def verify(self, progress: Callable[[int, int], object] | None = None, tx: Tx | None = None) -> Findings:
+    def verify(
+        self, progress: Callable[[int, int], object] | None = None, tx: Tx | None = None, *, sealed: int = 0
+    ) -> Findings:
         """Judge every row of the store, and the tables, guards and indexes themselves, as of the newest position.
 
         Damage is a finding and never raised, also rows of the wrong types, logs without entries and entries without a
         log, and what cannot be read at all. Memory stays flat with a million logs. `progress(done, total)` counts
         entries, about 20 times a second; what it raises ends the call.
+
+        With `sealed` the leaves of positions 1 to that one are computed too, and compared with the tiles of the tree,
+        all levels of it: differences, and tiles that are missing or malformed, are breaks of kind seal. `root` of the
+        findings is then the root over these leaves.
+        """
+
+    def leaves(
+        self, first: int, last: int, progress: Callable[[int, int], object] | None = None
+    ) -> tuple[Findings, bytes]:
+        """Judge positions `first` to `last` as `verify` does, and hash their leaves: 32 bytes each, in order.
+
+        These mean something only where nothing was found. All of it is in memory: who calls asks for few at a time.
         """
 
     def verify_log(
@@ -274,6 +288,12 @@ class Backend(Protocol[Tx, Pages]):
 
     def change(self, statement: str, *params: object, tx: Tx | None = None) -> int:
         """Run a statement of that kind that changes rows; how many."""
+
+    def scrub(self) -> bool | None:
+        """Write zeros over what was removed and is nobody's now, outside of the store's files too (a WAL).
+
+        False where others' reading prevented that for the timeout; None where only the owner of the database can do it.
+        """
 
     # Waking. Every commit that appended or moved a counter rings, after it can be read; a rollback never does.
 

@@ -24,7 +24,12 @@ COMMANDS = {
     "tail": "print the newest entries of all logs, with -f also those that come",
     "exec": "run a command for each entry, those that come too",
     "heads": "list the logs, each with its newest entry",
-    "verify": "recompute every hash of a store, or of one log",
+    "verify": "recompute every hash of a store, or of one log; with --key check what is sealed and signed",
+    "key": "make a key that signs, or print the public line of one",
+    "checkpoint": "seal and sign all that is there, or print the newest checkpoint",
+    "receipt": "print the proof that an entry is sealed, for people without the store",
+    "cosign": "be a witness: cosign the checkpoint of another store",
+    "erase": "remove payloads for good, and leave the entries provable",
     "generation": "read or raise a counter",
     "backup": "copy a store to a new file while others write, and verify the copy",
     "copy": "copy a store into another, of any kind, and verify that; repeated, it adds what is new",
@@ -38,7 +43,8 @@ commands:
 
 exit status:
   0    done; for verify, backup, copy and import: all holds
-  1    failed, or the store could not be opened; for verify, backup, copy and import: something is broken;
+  1    failed, or the store could not be opened; for verify, backup, copy and import: something is broken
+       or not proven;
        for exec: that of the command that failed, 126 and 127 of one that cannot be run
   2    wrong usage; for verify also: it could not be checked
   130  interrupted (Ctrl-C)
@@ -48,8 +54,8 @@ exit status:
 postgresql://user@host/database?schema=name, with all that libpq takes. The password is better not in it, where others
 see it in the list of processes, but in PGPASSWORD or in ~/.pgpass.
 
-Of all commands only append, import, generation with a change, exec (how far it is), and copy in its target write to a
-store: the others leave it as it is, a file byte for byte.
+Of all commands only append, import, generation with a change, exec (how far it is), checkpoint with a key or a
+cosignature, cosign, erase, and copy in its target write to a store: the others leave it as it is, a file byte for byte.
 """
 
 

@@ -6,7 +6,7 @@ from agent_store.cli.command import Command, Parser, open_to_read
 from agent_store.cli.errors import Problem
 from agent_store.cli.output import Output
 from agent_store.cli.terminal import bar
-from agent_store.cli.verify import print_verdict
+from agent_store.cli.verdict import print_verdict
 
 ABOUT = """
 TARGET, which must not be there, becomes a copy of the store as it is at one moment, in one file with the permissions of

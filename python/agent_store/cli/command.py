@@ -37,7 +37,8 @@ class Parser(argparse.ArgumentParser):
 class Command:
     """One verb: `about` and `examples` are for --help; `failed` is the exit status of a call that could not be done.
 
-    `db` is what the store that it is about is called there.
+    `db` is what the store that it is about is called there, `about_db` what that is; without `waits` it is no store,
+    and there are no locks to wait for.
     """
 
     about: str
@@ -46,17 +47,20 @@ class Command:
     run: "Callable[[argparse.Namespace, Output], int]"
     failed: int = FAILED
     db: str = "DB"
+    about_db: str = "path of the store, or its postgresql:// URL"
+    waits: bool = True
 
     def parse(self, verb: str, summary: str, arguments: Sequence[str]) -> argparse.Namespace:
         """Options and arguments in any order; after `--` only arguments."""
         about = f"{summary[0].upper()}{summary[1:]}.\n\n{self.about.strip()}"
         parser = Parser(f"agent-store {verb}", description=about, epilog=f"examples:\n{self.examples.strip(chr(10))}")
-        parser.add_argument("db", metavar=self.db, help="path of the store, or its postgresql:// URL")
+        parser.add_argument("db", metavar=self.db, help=self.about_db)
         self.arguments(parser)
         parser.add_argument("--json", action="store_true", help="one JSON object a line: hashes hex, payloads base64")
-        parser.add_argument(
-            "--timeout", type=seconds, default=5.0, metavar="SECONDS", help="wait so long for locks (default: 5)"
-        )
+        if self.waits:
+            parser.add_argument(
+                "--timeout", type=seconds, default=5.0, metavar="SECONDS", help="wait so long for locks (default: 5)"
+            )
         given = list(arguments)
         if "--" in given:
             # Options between the arguments and `--` are more than argparse can do at once.

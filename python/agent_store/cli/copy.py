@@ -5,7 +5,7 @@ import argparse
 from agent_store.cli.command import Command, Parser, add_durability, open_to_read, open_to_write
 from agent_store.cli.output import Output
 from agent_store.cli.terminal import bar
-from agent_store.cli.verify import print_verdict
+from agent_store.cli.verdict import print_verdict
 
 ABOUT = """
 Every entry and every generation of SOURCE is written to TARGET, a path or a postgresql:// URL: with the same names,

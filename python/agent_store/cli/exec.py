@@ -32,6 +32,7 @@ input, and what else is known of the entry is in its environment:
   AGENT_STORE_STREAM, AGENT_STORE_WRITER     whose log it is in
   AGENT_STORE_SEQ, AGENT_STORE_POSITION      its number in that log, and in the whole store
   AGENT_STORE_HASH, AGENT_STORE_PREV_HASH    its hash and that of the entry before it (empty for the first), hex
+  AGENT_STORE_ERASED                         empty; of an entry whose payload was erased, how many bytes it had
 
 With --json its standard input is the entry as a line of show --json. When there are no more it waits for the next,
 until Ctrl-C; with --once it ends.
@@ -148,7 +149,8 @@ def _entries(store: "Store", options: argparse.Namespace, after: int, command: C
 
 def _handle(entry: "Entry", command: Child, place: Place, options: argparse.Namespace) -> None:
     """Until it is done, or a signal came."""
-    data = f"{json_line(fields(entry))}\n".encode() if options.json else entry.payload
+    payload = b"" if entry.erased else entry.payload
+    data = f"{json_line(fields(entry))}\n".encode() if options.json else payload
     while True:
         place.check()
         status = command.run(data, _environment(entry))
@@ -190,6 +192,7 @@ def _environment(entry: "Entry") -> dict[str, str]:
         "AGENT_STORE_POSITION": str(entry.position),
         "AGENT_STORE_HASH": entry.content_hash.hex(),
         "AGENT_STORE_PREV_HASH": entry.prev_hash.hex() if entry.prev_hash else "",
+        "AGENT_STORE_ERASED": str(entry.payload_len) if entry.erased else "",
     }
 
 

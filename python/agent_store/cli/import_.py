@@ -8,7 +8,7 @@ from agent_store.cli.command import Command, Parser, add_durability, open_to_wri
 from agent_store.cli.errors import Problem
 from agent_store.cli.output import Output, remark
 from agent_store.cli.terminal import bar
-from agent_store.cli.verify import print_verdict
+from agent_store.cli.verdict import print_verdict
 
 ABOUT = """
 FILE is what `agent-store export` wrote. Every line of it is checked, every hash recomputed, the order, the counts and

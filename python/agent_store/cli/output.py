@@ -40,6 +40,11 @@ class Output:
 
             self._console.print(Text.assemble(*parts), soft_wrap=True)
 
+    def text(self, text: str) -> None:
+        """A text that is signed, to the byte: UTF-8 whatever the terminal's, and no colour."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write((text if text.endswith("\n") else f"{text}\n").encode())
+
     def each_at_once(self) -> None:
         """Whoever reads gets every line as it is printed, and not when there are many."""
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -92,12 +97,15 @@ class Entries:
         of_stream, of_writer, of_seq = self._widths
         names = f"{stream:<{of_stream}}  {writer:<{of_writer}}  " if self._names else ""
         digest = entry.content_hash.hex()[:8]
-        self._out.line(names, (f"{seq:>{of_seq}}", "cyan"), "  ", (digest, "dim"), "  ", payload_text(entry.payload))
+        self._out.line(names, (f"{seq:>{of_seq}}", "cyan"), "  ", (digest, "dim"), "  ", _payload(entry))
 
 
 def fields(entry: "Entry") -> dict[str, object]:
-    """What `record` makes of an entry."""
-    return {name: getattr(entry, name) for name in entry.__match_args__}
+    """What `record` makes of an entry; of one that was erased with its length in the place of its payload."""
+    if not entry.erased:
+        return {name: getattr(entry, name) for name in entry.__match_args__}
+    kept = {name: getattr(entry, name) for name in entry.__match_args__ if name != "payload"}
+    return {**kept, "payload": None, "payload_len": entry.payload_len}
 
 
 def json_line(facts: Mapping[str, object]) -> str:
@@ -110,6 +118,10 @@ def json_line(facts: Mapping[str, object]) -> str:
 def readable(name: str) -> str:
     """As it is where every character shows; else in quotes, the others escaped: none may steer the terminal."""
     return name if name.isprintable() and name else repr(name)
+
+
+def _payload(entry: "Entry") -> str:
+    return f"(erased: {entry.payload_len:,} bytes)" if entry.erased else payload_text(entry.payload)
 
 
 def payload_text(payload: bytes) -> str:

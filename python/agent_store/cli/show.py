@@ -11,7 +11,8 @@ from agent_store.cli.output import Entries, Output
 ABOUT = """
 A line for each entry: its seq, the beginning of its hash, its payload. A payload that is printable UTF-8 is shown as it
 is; one with other characters in quotes, those escaped ('a\\nb'); one that is no UTF-8 as b'\\xff', cut after 64 bytes.
---json has all of it; --raw the payloads alone: of lines that were appended it makes the same lines again.
+--json has all of it; --raw the payloads alone: of lines that were appended it makes the same lines again, and ends with
+an error at one that was erased.
 """
 EXAMPLES = """
   agent-store show app.db conv:demo alice

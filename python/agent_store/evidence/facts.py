@@ -37,10 +37,8 @@ def facts_of(entry: EntryOrFacts) -> Facts:
     """
     if isinstance(entry, Entry):
         payload = None if entry.erased else entry.payload
-        length = getattr(entry, "payload_len", 0) if payload is None else len(payload)
-        facts = Facts(
-            entry.stream, entry.writer, entry.seq, entry.prev_hash, entry.content_hash, length, entry.position
-        )
+        place = entry.stream, entry.writer, entry.seq
+        facts = Facts(*place, entry.prev_hash, entry.content_hash, entry.payload_len, entry.position)
     elif isinstance(entry, Mapping):
         facts, payload = _from_mapping(entry)
     else:
@@ -76,7 +74,8 @@ def _from_mapping(fields: Mapping[str, Any]) -> tuple[Facts, bytes | None]:
 
 
 def _payload(fields: Mapping[str, Any]) -> bytes | None:
-    payload = fields.get("payload")
+    # Of an erased entry there may be an empty one, in the place where it was.
+    payload = None if fields.get("erased") is True else fields.get("payload")
     if payload is None or isinstance(payload, bytes):
         return payload
     if isinstance(payload, str):

@@ -53,8 +53,7 @@ class Policy:
         """A policy, its text, or keys of witnesses (type 0x04), all of which are needed."""
         if isinstance(witnesses, Policy):
             return witnesses
-        # A key has no space in it, and a policy, which has a quorum line, cannot be without.
-        if isinstance(witnesses, str) and re.search(r"[ \t\n]", witnesses):
+        if isinstance(witnesses, str) and _is_text(witnesses):
             return cls.parse(witnesses)
         keys = {f"w{number}": key for number, key in enumerate(as_keys(witnesses, COSIGNS), 1)}
         return cls((), keys, {"all": Group(len(keys), tuple(keys))}, "all")
@@ -82,6 +81,22 @@ class Policy:
 
 
 Witnesses: TypeAlias = Policy | Keys
+
+
+def logs_of(logs: Policy | Keys) -> tuple[VerifierKey, ...]:
+    """Of a policy, its text, or keys of logs (type 0x01); ValueError where it names none."""
+    if isinstance(logs, str) and _is_text(logs):
+        logs = Policy.parse(logs)
+    if not isinstance(logs, Policy):
+        return as_keys(logs, SIGNS)
+    if not logs.logs:
+        raise ValueError("the policy names no log")
+    return logs.logs
+
+
+def _is_text(given: str) -> bool:
+    """Of a policy: it has a quorum line, which has a space in it, and a key has none."""
+    return re.search(r"[ \t\n]", given) is not None
 
 
 class _Parser:

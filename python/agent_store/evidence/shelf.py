@@ -20,7 +20,6 @@ FORK: Final = "fork"
 
 HASH = 32  # bytes
 PAGE = 256  # rows
-_LARGEST = 2**63 - 1
 
 Result = TypeVar("Result")
 Wanted = tuple[int, int, int]  # level, number, and how many of the tile's hashes
@@ -49,8 +48,12 @@ class Shelf:
         self._binding = binding
         self.backend = binding.backend
 
+    def reading(self) -> Any:
+        """The transaction that a read of this thread runs in."""
+        return self._binding.reading()
+
     def _fetch(self, tx: Any, statement: str, *params: object) -> list[tuple[Any, ...]]:
-        return self.backend.fetch(statement, *params, tx=self._binding.reading() if tx is None else tx)
+        return self.backend.fetch(statement, *params, tx=self.reading() if tx is None else tx)
 
     def written(self, call: str, work: Callable[[Any], Result], *, synced: bool = True) -> Result:
         """What `work` returns, given a transaction of its own, which is committed then; TransactionConflict inside one.
@@ -82,7 +85,12 @@ class Shelf:
 
     def notes(self, kind: str, name: str, *, reverse: bool = False) -> Iterator[Noted]:
         """All of one name, by number, read in pages."""
-        statement, last = ("notes_reverse", _LARGEST) if reverse else ("notes_forward", -1)
+        statement, last = "notes_forward", -1
+        if reverse:
+            if (newest := self.newest(kind, name)) is None:
+                return
+            yield newest
+            statement, last = "notes_reverse", newest.number
         while rows := self._fetch(None, statement, kind, name, last, PAGE):
             for number, note in rows:
                 yield Noted(name, number, note)
@@ -144,6 +152,12 @@ class Shelf:
             raise ChainBroken(None, None, None, f"tile {number} of level {level} of the tree {there} (seal)")
         return hashes[: width * HASH]
 
+    def leaf(self, position: int) -> bytes:
+        """The hash of one leaf; ChainBroken where its tile is missing or too short."""
+        index = position - 1
+        (hashes,) = self.tiles([(0, index // 256, index % 256 + 1)])
+        return hashes[-HASH:]
+
     def set_tiles(self, tiles: Sequence[tuple[int, int, bytes]], tx: Any) -> None:
         """Keep these (level, number, hashes), in the place of shorter ones."""
         for tile in tiles:
@@ -161,6 +175,10 @@ class Shelf:
         while rows := self._fetch(None, "erasures", after, PAGE):
             yield from (Erased(*row) for row in rows)
             after = rows[-1][0]
+
+    def lengths(self, first: int, last: int) -> list[int]:
+        """How many bytes of payload the entries at these positions have, or had: of those that are there, in order."""
+        return [length for (length,) in self._fetch(None, "lengths", first, last)]
 
     def add_erasure(self, position: int, payload_len: int, note: str, tx: Any) -> None:
         """Record one, for good."""

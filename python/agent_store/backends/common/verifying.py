@@ -19,6 +19,11 @@ Feeding = Generator[tuple[int, bool], None, None]
 
 HELD = 4 << 20  # bytes of rows that wait for an answer before it is asked for
 ASKED = 2_048  # look-ups between two of these
+TILES = 256  # of the tree, looked up at once: 2 MB at most
+
+NO_TILES = "the tiles of the tree are missing, all of them"
+
+Place = tuple[int, int]  # level and number of a tile
 
 
 class Source(Protocol):
@@ -33,8 +38,8 @@ class Source(Protocol):
     def audit(self, checker: Checker) -> Generator[None, None, int]:
         """Report what the rows do not show: indexes, logs without entries, orphans, counters. The number of logs."""
 
-    def whole(self, checker: Checker, upto: int) -> Feeding:
-        """Feed what is there of positions 1 to `upto`, in order."""
+    def positions(self, checker: Checker, first: int, last: int) -> Feeding:
+        """Feed what is there of positions `first` to `last`, in order."""
 
     def below_one(self, checker: Checker) -> Feeding:
         """Feed what is there of positions that no store gives."""
@@ -54,11 +59,20 @@ class Source(Protocol):
     def names(self, logs: Sequence[int]) -> dict[int, tuple[str, str]]:
         """As Session.names."""
 
+    def has_tiles(self) -> bool:
+        """False where there is no such table, or one that nothing can be read from."""
 
-def whole(source: Source, progress: Progress | None) -> Findings:
-    """The whole store, as of its newest position now."""
-    checker = Checker(1)
+    def tiles(self, places: Sequence[Place], checker: Checker) -> tuple[dict[Place, bytes | None], list[Place]]:
+        """The hashes stored there, None for what is not there; and what cannot be read, which it has reported."""
+
+
+def whole(source: Source, progress: Progress | None, sealed: int = 0) -> Findings:
+    """The whole store, as of its newest position now; its first `sealed` positions are also compared with the tree."""
+    compared = sealed if sealed and source.has_tiles() else 0
+    checker = Checker(1, sealed=compared)
     altered = source.check_schema(checker)
+    if compared < sealed:
+        checker.report("seal", None, None, None, NO_TILES)
     logs = 0
     try:
         logs = _tables(source, checker, progress)
@@ -67,14 +81,41 @@ def whole(source: Source, progress: Progress | None) -> Findings:
             raise
         detail = f"the tables cannot be looked through as they are: {error.detail}"
         checker.report("schema", None, None, None, detail)
-        _answer(source, checker, lambda: None)
+        give_up(checker)
     return checker.findings(logs, source.names(checker.broken))
+
+
+def give_up(checker: Checker) -> None:
+    """Nothing more can be looked up: what waits for that is not judged."""
+    checker.answer([], checker.waiting)
+    checker.name(dict.fromkeys(checker.nameless))
+    while tiles := checker.tiles:
+        checker.compare({}, [(level, number) for level, number, _ in tiles])
+
+
+def leaves(source: Source, first: int, last: int, progress: Progress | None) -> tuple[Findings, bytes]:
+    """The leaf hashes of these positions, and what is wrong with them."""
+    check_range(first, last)
+    checker = Checker(first, leaves=True)
+    ticker = Ticker(progress, last - first + 1)
+    _feed(source, checker, source.positions(checker, first, last), ticker, before=first - 1)
+    checker.finish(last)
+    _answer(source, checker, lambda: None)
+    ticker.end()
+    findings = checker.findings(0, source.names(checker.broken))
+    return findings, checker.leaves()
+
+
+def check_range(first: int, last: int) -> None:
+    """ValueError for what is no range of positions."""
+    if first < 1 or last < first:
+        raise ValueError(f"positions {first} to {last} are not those of any leaves")
 
 
 def _tables(source: Source, checker: Checker, progress: Progress | None) -> int:
     upto = source.bounds(checker)
     ticker = Ticker(progress, upto)
-    _feed(source, checker, source.whole(checker, upto), ticker)
+    _feed(source, checker, source.positions(checker, 1, upto), ticker)
     checker.finish(upto)
     _feed(source, checker, source.below_one(checker), ticker, done=upto)
     audit = source.audit(checker)
@@ -94,9 +135,11 @@ def _run(steps: Generator[None, None, int], between: Callable[[], None]) -> int:
         between()
 
 
-def _feed(source: Source, checker: Checker, feeding: Feeding, ticker: Ticker, *, done: int = 0) -> None:
+def _feed(
+    source: Source, checker: Checker, feeding: Feeding, ticker: Ticker, *, done: int = 0, before: int = 0
+) -> None:
     for reached, may_ask in feeding:
-        done = max(done, reached)
+        done = max(done, reached - before)
         if may_ask and checker.held > HELD:
             _answer(source, checker, partial(ticker.tell, done))
         ticker.tell(done)
@@ -119,6 +162,13 @@ def _answer(source: Source, checker: Checker, between: Callable[[], None]) -> No
         between()
     if waiting:
         checker.answer(found, unread)
+    while nameless := checker.nameless:
+        names = source.names(nameless)
+        checker.name({log: names.get(log) for log in nameless})
+        between()
+    while tiles := checker.tiles:
+        checker.compare(*source.tiles([(level, number) for level, number, _ in tiles[:TILES]], checker))
+        between()
 
 
 def _one_by_one(

@@ -64,11 +64,22 @@ class Audit:
             self._report("corrupt", f"the index of _agent_store_entries, or the logs, cannot be read: {error.detail}")
         if not self._reported:
             yield from self._compare()
-        for what, check in (("_agent_store_logs", self._log_table), ("_agent_store_meta", self._counters)):
+        for what, check in (
+            ("_agent_store_logs", self._log_table),
+            ("_agent_store_meta", self._counters),
+            ("_agent_store_erasures", self._erasures),
+        ):
             try:
                 yield from check()
             except CorruptDatabase as error:
                 self._report("corrupt", f"{what} cannot be read: {error.detail}")
+
+    def _erasures(self) -> Iterator[None]:
+        last = LEAST
+        while records := self._all("audit_erasures", last, ROWS):
+            self._checker.erasures(records)
+            last = records[-1][0]
+            yield
 
     def _compare(self) -> Iterator[None]:
         """The table of entries, with what its index gave."""

@@ -10,7 +10,7 @@ from agent_store.backends.common import generations, heads, verifying
 from agent_store.backends.common.reading import Reading
 from agent_store.backends.common.select import Select, each_once
 from agent_store.backends.common.turn import Turn
-from agent_store.backends.dbapi import appending, facts, foreign, layout, writing
+from agent_store.backends.dbapi import appending, facts, foreign, layout, scrubbing, writing
 from agent_store.backends.dbapi.errors import translated
 from agent_store.backends.dbapi.session import Session
 from agent_store.backends.dbapi.source import Source
@@ -154,8 +154,11 @@ class Dbapi:
     def position(self, tx: Transaction | None = None) -> int:
         return self._read(tx, lambda: heads.position(self._session))
 
-    def verify(self, progress: Progress | None = None, tx: Transaction | None = None) -> Findings:
-        return verifying.whole(self._source(tx), progress)
+    def verify(self, progress: Progress | None = None, tx: Transaction | None = None, *, sealed: int = 0) -> Findings:
+        return verifying.whole(self._source(tx), progress, sealed)
+
+    def leaves(self, first: int, last: int, progress: Progress | None = None) -> tuple[Findings, bytes]:
+        return verifying.leaves(self._source(None), first, last, progress)
 
     def _source(self, tx: Transaction | None) -> Source:
         def read(work: Callable[[], Result]) -> Result:
@@ -205,6 +208,10 @@ class Dbapi:
 
     def change(self, statement: str, *params: object, tx: Transaction | None = None) -> int:
         return self._write(tx, lambda _: self._session.change(statement, *params))
+
+    def scrub(self) -> bool | None:
+        place = self._read(None, lambda: scrubbing.place(self._session))
+        return None if place is None else scrubbing.scrub(place)
 
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True

@@ -7,11 +7,11 @@ from typing import Any
 
 from agent_store._core import Checker
 from agent_store.backends.common.session import PAGE_BYTES, Before, Listed
-from agent_store.backends.common.verifying import Feeding
+from agent_store.backends.common.verifying import Feeding, Place
 from agent_store.backends.dbapi import schema
 from agent_store.backends.dbapi.audit import LEAST, Audit
 from agent_store.backends.dbapi.session import Session
-from agent_store.errors import CorruptDatabase
+from agent_store.errors import BackendError, CorruptDatabase
 
 CHUNK = 4_096  # rows of one read
 TRIES = 100_000  # reads of a damaged range before the rest of it is given up
@@ -61,9 +61,9 @@ class Source:
         yield from audit.run()
         return audit.listed
 
-    def whole(self, checker: Checker, upto: int) -> Feeding:
+    def positions(self, checker: Checker, first: int, last: int) -> Feeding:
         """A page that cannot be read costs the positions on it: the range is halved until what is readable was read."""
-        ranges = [(1, upto)] if upto > 0 else []
+        ranges = [(first, last)] if last >= first else []
         unread: tuple[int, int, str] | None = None
         tries = TRIES
         while ranges:
@@ -77,9 +77,9 @@ class Source:
                     checker.unreadable(*unread)
                     unread = None
                 checker.rows(rows)
-                last = rows[-1][0]
+                reached = rows[-1][0]
                 # A table of another make may hold what is no integer; that is reported.
-                low = last + 1 if last is not None else high + 1
+                low = reached + 1 if reached is not None else high + 1
                 yield low - 1, True
             if low > high:
                 continue
@@ -170,3 +170,26 @@ class Source:
             with suppress(CorruptDatabase):
                 names |= self._read(partial(self._session.names, [log]))
         return names
+
+    def has_tiles(self) -> bool:
+        try:
+            self._fetch("tile", 0, 0)
+        except BackendError:
+            return False
+        except CorruptDatabase:
+            return True
+        return True
+
+    def tiles(self, places: Sequence[Place], checker: Checker) -> tuple[dict[Place, bytes | None], list[Place]]:
+        found: dict[Place, bytes | None] = {}
+        unread: list[Place] = []
+        for place in places:
+            try:
+                rows = self._fetch("tile", *place)
+            except CorruptDatabase as error:
+                unread.append(place)
+                level, number = place
+                self._corrupt(checker, f"tile {number} of level {level} of the tree cannot be read: {error.detail}")
+            else:
+                found[place] = rows[0][0] if rows else None
+        return found, unread

@@ -82,7 +82,7 @@ def _refuses(what: str) -> str:
 _TRIGGERS = {
     _ENTRIES: {
         "insert": ("kind 4", "_agent_store_follow(), new rows as added"),
-        "update": (_UPDATED, _refuses("an entry is never changed")),
+        "update": (_UPDATED, "_agent_store_erase()"),
         "delete": (_DELETED, _refuses("an entry is never removed")),
         "truncate": (_TRUNCATED, _refuses("an entry is never removed")),
     },
@@ -103,6 +103,7 @@ _TRIGGERS = {
         "truncate": (_TRUNCATED, _refuses("a signed note is never removed")),
     },
     _ERASURES: {
+        "insert": (_INSERTED, "_agent_store_record()"),
         "update": (_UPDATED, _refuses("the record of an erasure is never changed")),
         "delete": (_DELETED, _refuses("the record of an erasure is never removed")),
         "truncate": (_TRUNCATED, _refuses("the record of an erasure is never removed")),

@@ -155,10 +155,15 @@ class Database(abc.ABC):
         with self.reader(tx) as reader:
             return heads.position(reader)
 
-    def verify(self, progress: Progress | None = None, tx: Transaction | None = None) -> Findings:
+    def verify(self, progress: Progress | None = None, tx: Transaction | None = None, *, sealed: int = 0) -> Findings:
         """The whole store, in one snapshot."""
         with self.reader(tx) as reader:
-            return verifying.whole(reader, self.statements, progress)
+            return verifying.whole(reader, self.statements, progress, sealed)
+
+    def leaves(self, first: int, last: int, progress: Progress | None = None) -> tuple[Findings, bytes]:
+        """In one snapshot."""
+        with self.reader(None) as reader:
+            return verifying.leaves(reader, self.statements, first, last, progress)
 
     def verify_log(
         self,
@@ -225,6 +230,10 @@ class Database(abc.ABC):
             turn.ledger.forget()  # It may have added an entry.
             (rows,) = turn.run(turn.call(statement, *params), last=True)
             return len(rows)
+
+    def scrub(self) -> bool | None:
+        """Pages, the WAL and standbys are the operator's."""
+        return None
 
     def query(
         self, sql: str, params: Params, tx: Transaction | None = None, *, may_write: bool = True

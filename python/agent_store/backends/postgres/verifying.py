@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from agent_store._core import Checker, Findings, Head
 from agent_store.backends.common.shape import is_hash
-from agent_store.backends.common.verifying import check_in_place
+from agent_store.backends.common.verifying import NO_TILES, TILES, Place, check_in_place, check_range, give_up
 from agent_store.backends.postgres import catalog
 from agent_store.backends.postgres.reader import Reader
 from agent_store.backends.postgres.statements import Statement, Statements
-from agent_store.errors import BackendError, CorruptDatabase, StoreError
+from agent_store.errors import BackendError, CorruptDatabase, StoreError, StoreReplaced
 from agent_store.ticker import Progress, Ticker
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -17,27 +17,51 @@ MOST = 200_000  # rows of one COPY
 LEAST = 512  # and of the first, as nothing is known of them yet
 HELD = 16 << 20  # bytes of rows that wait for an answer, before it is asked for
 ASKED = 4_096  # entries looked up by one statement
+RECORDS = 4_096  # of erasures, read by one statement
 
 
-def whole(reader: Reader, statements: Statements, progress: Progress | None) -> Findings:
-    """Of everything, as of the newest position when it begins."""
-    checker = Checker(1)
+def whole(reader: Reader, statements: Statements, progress: Progress | None, sealed: int = 0) -> Findings:
+    """Of everything, as of the newest position when it begins; the first `sealed` are also compared with the tree."""
     with reader.snapshot():
+        compared = sealed if sealed and reader.fetch("has_tiles")[0][0] else 0
+        checker = Checker(1, sealed=compared)
         altered = catalog.compare(reader, checker)
+        if compared < sealed:
+            checker.report("seal", None, None, None, NO_TILES)
         try:
             last, logs, newest_log = reader.fetch("extent")[0]
-            _Feed(reader, statements, checker, Ticker(progress, last)).positions(last)
+            feed = _Feed(reader, statements, checker, Ticker(progress, last))
+            feed.positions(LOWEST, last)
             checker.finish(last)
+            feed.answer()
             _beside(reader, checker, newest_log)
-        except (BackendError, CorruptDatabase) as error:
+        except (BackendError, CorruptDatabase, StoreReplaced) as error:
             if not altered or reader.wire.lost:
                 raise
             checker.report("schema", None, None, None, f"the tables cannot be looked through as they are: {error}")
             logs = 0
             reader.begin_anew()
+            give_up(checker)
         broken = checker.broken
         names = {} if not broken else reader.names(broken)
     return checker.findings(logs, names)
+
+
+def leaves(
+    reader: Reader, statements: Statements, first: int, last: int, progress: Progress | None
+) -> tuple[Findings, bytes]:
+    """The leaf hashes of these positions, and what is wrong with them."""
+    check_range(first, last)
+    checker = Checker(first, leaves=True)
+    with reader.snapshot():
+        feed = _Feed(reader, statements, checker, Ticker(progress, last - first + 1))
+        feed.positions(first, last)
+        checker.finish(last)
+        feed.answer()
+        broken = checker.broken
+        names = {} if not broken else reader.names(broken)
+    findings = checker.findings(0, names)
+    return findings, checker.leaves()
 
 
 def _beside(reader: Reader, checker: Checker, newest_log: int) -> None:
@@ -52,6 +76,10 @@ def _beside(reader: Reader, checker: Checker, newest_log: int) -> None:
         for orphan in orphans:
             checker.report_orphans(*orphan)
         after = orphans[-1][0]
+    after = LOWEST
+    while records := reader.fetch("audit_erasures", after, RECORDS):
+        checker.erasures(records)
+        after = records[-1][0]
     for (log,) in reader.fetch("odd_logs"):
         detail = f"the id of a log is {log}, below 1" if log < 1 else f"stream or writer of log {log} is not text"
         checker.report("malformed", log, None, None, detail)
@@ -97,9 +125,9 @@ class _Feed:
     checker: Checker
     ticker: Ticker
 
-    def positions(self, last: int) -> None:
-        """All up to `last`, also what stands below 1."""
-        self._run("positions", (), LOWEST, last)
+    def positions(self, first: int, last: int) -> None:
+        """By position."""
+        self._run("positions", (), first, last)
 
     def seqs(self, log_id: int, first: int, last: int) -> None:
         """Of one log."""
@@ -125,7 +153,7 @@ class _Feed:
                 upto = min(reached + skip - 1, last)
                 self.checker.unreadable(reached, upto, str(error))
                 self.reader.begin_anew()
-            self._answer()
+            self.answer()
             self.ticker.tell(self.checker.entries)
             if upto >= last:
                 break
@@ -158,16 +186,26 @@ class _Feed:
         self.checker.end_copy()
         return small
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Look up all that the rows so far wait for."""
         while waiting := self.checker.waiting:
             found = []
             for start in range(0, len(waiting), ASKED):
                 found += self.reader.before(waiting[start : start + ASKED])
             self.checker.answer(found)
+        while nameless := self.checker.nameless:
+            names = self.reader.names(nameless)
+            self.checker.name({log: names.get(log) for log in nameless})
+        while tiles := self.checker.tiles:
+            some = [(level, number) for level, number, _ in tiles[:TILES]]
+            stored: dict[Place, bytes | None] = dict.fromkeys(some)
+            for level, number, hashes in self.reader.fetch("tiles", *map(list, zip(*some, strict=True))):
+                stored[level, number] = hashes
+            self.checker.compare(stored)
 
     def _pages(self, what: str, params: tuple[int, ...], first: int, last: int) -> None:
         """In the caller's pipeline, where no COPY can be."""
         while first <= last and (rows := self.reader.fetch(f"pages_of_{what}", *params, first, last)):
             self.checker.rows(rows)
             first = rows[-1][0 if what == "positions" else 2] + 1
-            self._answer()
+            self.answer()

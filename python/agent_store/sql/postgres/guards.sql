@@ -52,6 +52,38 @@ BEGIN
 END
 $guard$;
 
+CREATE FUNCTION {schema}._agent_store_erase() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $guard$
+BEGIN
+    PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', TG_TABLE_SCHEMA), true);
+    IF NEW.position IS DISTINCT FROM OLD.position OR NEW.log IS DISTINCT FROM OLD.log
+        OR NEW.seq IS DISTINCT FROM OLD.seq OR NEW.content_hash IS DISTINCT FROM OLD.content_hash
+        OR octet_length(NEW.payload) IS DISTINCT FROM 0 OR NOT EXISTS (
+            SELECT 1 FROM _agent_store_erasures AS erasures
+            WHERE erasures.position = OLD.position AND erasures.payload_len = octet_length(OLD.payload)
+        )
+    THEN
+        RAISE EXCEPTION 'agent-store: an entry is never changed' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END
+$guard$;
+
+CREATE FUNCTION {schema}._agent_store_record() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $guard$
+BEGIN
+    PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', TG_TABLE_SCHEMA), true);
+    IF NOT EXISTS (
+        SELECT 1 FROM _agent_store_entries AS entries
+        WHERE entries.position = NEW.position AND octet_length(entries.payload) IN (0, NEW.payload_len)
+    ) THEN
+        RAISE EXCEPTION 'agent-store: the record of an erasure is of an entry, and says how long its payload was'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END
+$guard$;
+
 CREATE FUNCTION {schema}._agent_store_renew() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $guard$
 BEGIN
@@ -65,7 +97,7 @@ $guard$;
 CREATE TRIGGER _agent_store_entries_insert AFTER INSERT ON {schema}._agent_store_entries
 REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_follow();
 CREATE TRIGGER _agent_store_entries_update BEFORE UPDATE ON {schema}._agent_store_entries
-FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('an entry is never changed');
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_erase();
 CREATE TRIGGER _agent_store_entries_delete BEFORE DELETE ON {schema}._agent_store_entries
 FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('an entry is never removed');
 CREATE TRIGGER _agent_store_entries_truncate BEFORE TRUNCATE ON {schema}._agent_store_entries
@@ -90,6 +122,8 @@ CREATE TRIGGER _agent_store_notes_delete BEFORE DELETE ON {schema}._agent_store_
 FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('a signed note is never removed');
 CREATE TRIGGER _agent_store_notes_truncate BEFORE TRUNCATE ON {schema}._agent_store_notes
 FOR EACH STATEMENT EXECUTE FUNCTION {schema}._agent_store_refuse('a signed note is never removed');
+CREATE TRIGGER _agent_store_erasures_insert BEFORE INSERT ON {schema}._agent_store_erasures
+FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_record();
 CREATE TRIGGER _agent_store_erasures_update BEFORE UPDATE ON {schema}._agent_store_erasures
 FOR EACH ROW EXECUTE FUNCTION {schema}._agent_store_refuse('the record of an erasure is never changed');
 CREATE TRIGGER _agent_store_erasures_delete BEFORE DELETE ON {schema}._agent_store_erasures
@@ -112,6 +146,7 @@ ALTER TABLE {schema}._agent_store_meta ENABLE ALWAYS TRIGGER _agent_store_meta_t
 ALTER TABLE {schema}._agent_store_notes ENABLE ALWAYS TRIGGER _agent_store_notes_update;
 ALTER TABLE {schema}._agent_store_notes ENABLE ALWAYS TRIGGER _agent_store_notes_delete;
 ALTER TABLE {schema}._agent_store_notes ENABLE ALWAYS TRIGGER _agent_store_notes_truncate;
+ALTER TABLE {schema}._agent_store_erasures ENABLE ALWAYS TRIGGER _agent_store_erasures_insert;
 ALTER TABLE {schema}._agent_store_erasures ENABLE ALWAYS TRIGGER _agent_store_erasures_update;
 ALTER TABLE {schema}._agent_store_erasures ENABLE ALWAYS TRIGGER _agent_store_erasures_delete;
 ALTER TABLE {schema}._agent_store_erasures ENABLE ALWAYS TRIGGER _agent_store_erasures_truncate;

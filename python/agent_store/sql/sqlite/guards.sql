@@ -46,6 +46,11 @@ BEGIN
 END;
 
 CREATE TRIGGER _agent_store_entries_update BEFORE UPDATE ON _agent_store_entries
+WHEN new.position IS NOT old.position OR new.log IS NOT old.log OR new.seq IS NOT old.seq
+    OR new.content_hash IS NOT old.content_hash OR new.payload IS NOT x'' OR NOT EXISTS (
+        SELECT 1 FROM _agent_store_erasures
+        WHERE position = old.position AND payload_len = length(old.payload)
+    )
 BEGIN
     SELECT RAISE(ABORT, 'agent-store: an entry is never changed');
 END;
@@ -112,9 +117,16 @@ BEGIN
 END;
 
 CREATE TRIGGER _agent_store_erasures_insert BEFORE INSERT ON _agent_store_erasures
-WHEN EXISTS (SELECT 1 FROM _agent_store_erasures WHERE position = new.position)
+WHEN EXISTS (SELECT 1 FROM _agent_store_erasures WHERE position = new.position) OR NOT EXISTS (
+    SELECT 1 FROM _agent_store_entries
+    WHERE position = new.position AND (length(payload) = new.payload_len OR payload = x'')
+)
 BEGIN
-    SELECT RAISE(ABORT, 'agent-store: the record of an erasure is never replaced');
+    SELECT CASE
+        WHEN EXISTS (SELECT 1 FROM _agent_store_erasures WHERE position = new.position)
+            THEN RAISE(ABORT, 'agent-store: the record of an erasure is never replaced')
+        ELSE RAISE(ABORT, 'agent-store: the record of an erasure is of an entry, and says how long its payload was')
+    END;
 END;
 
 CREATE TRIGGER _agent_store_erasures_update BEFORE UPDATE ON _agent_store_erasures

@@ -1,0 +1,2 @@
+UPDATE {schema}._agent_store_entries SET payload = ''::bytea WHERE position = %s
+RETURNING true

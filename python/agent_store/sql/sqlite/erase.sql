@@ -1,0 +1,1 @@
+UPDATE _agent_store_entries SET payload = x'' WHERE position = ?1

@@ -1,0 +1,242 @@
+"""No byte of what was erased is left: not in the file, its free pages, the rest of its pages, nor in the WAL."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+import agent_store
+import crate
+from agent_store import Store
+from processes import script
+from raw_bytes import found, payload
+from sealing import KEY
+
+SMALL, LARGE = range(400), range(400, 408)
+
+
+def written(number: int) -> bytes:
+    """Long enough to be found: small ones, many on a page; large ones, each on many pages."""
+    return payload(number, 30 + number % 90 if number in SMALL else 20_000 + number)
+
+
+def fill(store: Store) -> None:
+    for number in range(5):  # The table begins as one page.
+        store.log("s", "w").append(written(number))
+    store.append_many([("s", f"w{number % 3}", written(number)) for number in chain(SMALL[5:], LARGE)])
+
+
+def check(store: Store, erased: list[int]) -> None:
+    """The rest is as it was. Numbers begin at 0, and positions at 1."""
+    for number, entry in enumerate(store.entries()):
+        assert entry.erased == (number in erased)
+        assert entry.erased or entry.payload == written(number)
+    assert store.query("PRAGMA integrity_check") == [("ok",)]
+    verdict = store.verify(keys=KEY)
+    assert verdict.holds, verdict
+    assert verdict.erased == len(erased)
+
+
+ERASED = {
+    "the first": [0],
+    "those of the first page": [0, 1, 2, 3, 4, 20],
+    "one": [200],
+    "a large one": [403],
+    "a page and more": list(range(100, 190)),
+    "every other": list(range(0, 408, 2)),
+    "all": list(range(408)),
+}
+
+
+@pytest.mark.parametrize("which", ERASED)
+def test_no_byte_is_left(path: Path, which: str) -> None:
+    erased = ERASED[which]
+    with agent_store.open(path) as store:
+        fill(store)
+        store.checkpoint(KEY)
+        assert found(path, [written(number) for number in erased])
+        assert store.erase([number + 1 for number in erased], KEY).gone is True
+        assert found(path, [written(number) for number in erased]) == {}
+        check(store, erased)
+    assert found(path, [written(number) for number in erased]) == {}
+    with agent_store.open(path) as store:
+        check(store, erased)
+
+
+def test_no_byte_is_left_of_what_moved_when_others_were_erased(path: Path) -> None:
+    """Pages that are nearly empty are joined: their other cells stand elsewhere then, and where they stood before."""
+    erased: list[int] = []
+    with agent_store.open(path) as store:
+        fill(store)
+        store.checkpoint(KEY)
+        for some in (range(100, 200, 3), range(101, 200, 3), range(102, 200, 3), [*LARGE][:4], range(90, 100)):
+            store.erase([number + 1 for number in some], KEY)
+            erased += some
+            assert found(path, [written(number) for number in erased]) == {}
+        check(store, erased)
+
+
+@pytest.mark.parametrize(
+    "pragmas",
+    [
+        ["page_size = 512"],
+        ["page_size = 65536"],
+        ["auto_vacuum = 1", "page_size = 1024"],
+        ["auto_vacuum = 2", "page_size = 4096"],
+        ["encoding = 'UTF-16le'"],
+    ],
+    ids=" ".join,
+)
+def test_whatever_the_pages_are_like(path: Path, pragmas: list[str]) -> None:
+    crate.sql(path, *(f"PRAGMA {pragma}" for pragma in pragmas), "CREATE TABLE host (x)", "INSERT INTO host VALUES (7)")
+    erased = [*range(0, 200, 3), *LARGE]
+    with agent_store.open(path) as store:
+        fill(store)
+        store.checkpoint(KEY)
+        assert store.erase([number + 1 for number in erased], KEY).gone is True
+        assert found(path, [written(number) for number in erased]) == {}
+        check(store, erased)
+        assert store.query("SELECT x FROM host") == [(7,)]
+
+
+def test_no_byte_is_left_in_a_file_of_the_crate(path: Path) -> None:
+    """Its table is among the free pages then."""
+    crate.append(path, "s", "w", [written(number) for number in range(300)])
+    with agent_store.open(path) as store:
+        [[free]] = store.query("PRAGMA freelist_count")
+        assert free > 5
+        store.checkpoint(KEY)
+        assert store.erase([1, 2, 300], KEY).gone is True
+        assert found(path, [written(number) for number in (0, 1, 299)]) == {}
+        assert store.query("PRAGMA freelist_count") > [(0,)]
+    [first, *_] = crate.entries(path, "s", "w")
+    assert first.payload == b""
+    [told] = crate.run("verify", path, "s", "w")
+    assert "error" in told
+
+
+def test_no_byte_is_left_in_pages_that_were_free_and_are_used_again(path: Path) -> None:
+    """Where few were free, the page that listed them keeps most of what it had, wherever that is used."""
+    for number in range(6):
+        crate.append(path, "s", "w", [written(number)])
+    crate.append(path, "s", "w", [payload(1_000 + number, 3_000) for number in range(6)])
+    with agent_store.open(path) as store:
+        store.checkpoint(KEY)
+        store.execute("CREATE TABLE host (x BLOB)")
+        while store.query("PRAGMA freelist_count") != [(0,)]:
+            store.execute("INSERT INTO host VALUES (zeroblob(5000))")
+        old = [payload(1_000 + number, 3_000) for number in range(6)]
+        assert found(path, old)
+        assert store.erase(range(1, 13), KEY).gone is True
+        assert found(path, [*old, *map(written, range(6))]) == {}
+        assert store.query("SELECT DISTINCT length(x), max(x) = zeroblob(5000) FROM host GROUP BY rowid") == [
+            (5_000, 1)
+        ]
+
+
+READER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN")
+connection.execute("SELECT count(*) FROM _agent_store_entries").fetchone()
+print("reading", flush=True)
+sys.stdin.read()
+connection.close()
+"""
+
+
+@contextmanager
+def a_reader(path: Path) -> Iterator[Callable[[], object]]:
+    """Another process, in the middle of a transaction that reads; it ends with the block, or when it is told to."""
+    with script(READER, path) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            assert process.stdout.readline() == "reading\n"
+            yield process.stdin.close
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+
+def test_a_reader_holds_it_up_and_the_next_call_tries_again(path: Path) -> None:
+    with agent_store.open(path, timeout=0.3) as store:
+        fill(store)
+        store.checkpoint(KEY)
+        with a_reader(path):
+            began = time.monotonic()
+            assert store.erase([1, 404], KEY).gone is False
+            assert time.monotonic() - began >= 0.3
+            entry = store.log("s", "w").entry(1)
+            assert entry is not None
+            assert entry.erased
+            assert set(found(path, [written(0)])) <= {"app.db", "app.db-wal"}
+            store.log("s", "w").append(b"writers go on")
+            assert store.erase([], KEY).gone is False
+        answer = store.erase([1], KEY)
+        assert (len(answer.notes), answer.gone) == (1, True)
+        assert found(path, [written(0), written(403)]) == {}
+        assert store.erase([], KEY).gone is True
+
+
+def test_who_reads_for_a_short_time_is_waited_for(path: Path) -> None:
+    with agent_store.open(path, timeout=60.0) as store:
+        fill(store)
+        store.checkpoint(KEY)
+        with a_reader(path) as end:
+            timer = threading.Timer(0.3, end)
+            timer.start()
+            assert store.erase([1], KEY).gone is True
+            timer.join()
+        assert found(path, [written(0)]) == {}
+
+
+def test_no_byte_is_left_where_a_caller_writes(path: Path) -> None:
+    """Python's own SQLite, whose pages are cleaned natively."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = wal").close()
+        connection.execute("PRAGMA secure_delete = OFF").close()
+        store = agent_store.open(connection)
+        fill(store)
+        store.checkpoint(KEY)
+        assert found(path, [written(0), written(404)])
+        answer = store.erase([1, 405], KEY)
+        if answer.gone is None:
+            pytest.skip("closing a file there drops the locks of others")
+        assert answer.gone is True
+        assert found(path, [written(0), written(404)]) == {}
+        check(store, [0, 404])
+        assert connection.execute("PRAGMA secure_delete").fetchone() == (0,)
+        store.close()
+
+
+def test_in_another_journal_mode_only_its_owner_can_say(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        store = agent_store.open(connection)
+        fill(store)
+        store.checkpoint(KEY)
+        assert store.erase([1], KEY).gone is None
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        store.close()
+    with agent_store.open(path) as store:
+        assert store.erase([], KEY).gone is True
+    assert found(path, [written(0)]) == {}
+
+
+def test_a_backup_made_afterwards_has_none_of_it(path: Path, tmp_path: Path) -> None:
+    with agent_store.open(path) as store:
+        fill(store)
+        store.checkpoint(KEY)
+        store.erase([1, 405], KEY)
+        copy = tmp_path / "copy.db"
+        verdict = store.backup(copy)
+        assert verdict.holds
+        assert verdict.erased == 2
+    assert found(copy, [written(0), written(404)]) == {}
+    with agent_store.open(copy) as store:
+        check(store, [0, 404])
