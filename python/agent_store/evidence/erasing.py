@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from agent_store._core import Entry, inclusion, inclusion_needs, root_from_inclusion
 from agent_store.errors import ChainBroken, EvidenceRefused, NotSealed
 from agent_store.evidence import rotation
-from agent_store.evidence.erasure import Record
+from agent_store.evidence.erasure import Record, verified
 from agent_store.evidence.facts import facts_of
 from agent_store.evidence.keys import VerifierKey
 from agent_store.evidence.sealing import check_alone, last_of
-from agent_store.evidence.shelf import HASH, Shelf
+from agent_store.evidence.shelf import HASH, ROTATION, Erased, Shelf
 from agent_store.evidence.tree import refuse
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def erase(binding: "Binding", entries: "Entry | int | Iterable[Entry | int]", si
         # All is looked at before anything is erased.
         found = [found for run in _runs(wanted) for found in _looked_at(shelf, last, run)]
         for start in range(0, len(found), MOST):
-            notes += _erased(shelf, last.origin, found[start : start + MOST], signer, reason)
+            notes += _erased(shelf, key, found[start : start + MOST], signer, reason)
     return Erasure(tuple(notes), binding.backend.scrub())
 
 
@@ -105,11 +105,12 @@ def _looked_at(shelf: Shelf, last: "Checkpoint", run: list[Wanted]) -> Iterator[
         yield position, length, leaf
 
 
-def _erased(shelf: Shelf, origin: str, found: list[Found], signer: "Signer", reason: str) -> list[str]:
-    # Outside of every lock: a signer may take its time, and ask the store.
+def _erased(shelf: Shelf, key: VerifierKey, found: list[Found], signer: "Signer", reason: str) -> list[str]:
     there = {position: shelf.erasure(position) for position, _, _ in found}
+    _check_records(shelf, key, [(record, leaf) for (_, _, leaf), record in zip(found, there.values(), strict=True)])
+    # Outside of every lock: a signer may take its time, and ask the store.
     signed = {
-        position: Record(origin, position, length, leaf, reason).sign(signer)
+        position: Record(key.name, position, length, leaf, reason).sign(signer)
         for position, length, leaf in found
         if there[position] is None
     }
@@ -120,6 +121,18 @@ def _erased(shelf: Shelf, origin: str, found: list[Found], signer: "Signer", rea
     if not signed:
         return [each.note or "" for each in there.values() if each is not None]
     return shelf.written("erase()", work)
+
+
+def _check_records(shelf: Shelf, key: VerifierKey, found: list[tuple[Erased | None, bytes]]) -> None:
+    """EvidenceRefused for one of before that no key of the store has signed: somebody else erased that payload."""
+    if not any(record for record, _ in found):
+        return
+    trust = rotation.Trust([key])
+    for each in shelf.notes(ROTATION, key.name):
+        trust.learn(rotation.stored(each))
+    for record, leaf in found:
+        if record is not None:
+            verified(record, leaf, trust.since(record.position), key.name)
 
 
 def _erase(shelf: Shelf, position: int, length: int, note: str | None, tx: Any) -> str:

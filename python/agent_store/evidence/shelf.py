@@ -8,7 +8,7 @@ derived from the entries. Notes are texts, verbatim, each by kind, name and numb
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from agent_store.errors import ChainBroken
+from agent_store.errors import ChainBroken, MalformedRow
 from agent_store.transaction import Binding
 
 CHECKPOINT: Final = "checkpoint"
@@ -74,14 +74,14 @@ class Shelf:
     # Signed notes.
 
     def note(self, kind: str, name: str, number: int, tx: Any = None) -> str | None:
-        """One, None where there is none."""
+        """One, None where there is none, and empty for what is no text."""
         rows = self._fetch(tx, "note", kind, name, number)
-        return rows[0][0] if rows else None
+        return _text(rows[0][0]) or "" if rows else None
 
     def newest(self, kind: str, name: str, tx: Any = None) -> Noted | None:
         """The one with the greatest number."""
         rows = self._fetch(tx, "newest_note", kind, name)
-        return Noted(name, *rows[0]) if rows else None
+        return _noted(name, *rows[0]) if rows else None
 
     def notes(self, kind: str, name: str, *, reverse: bool = False) -> Iterator[Noted]:
         """All of one name, by number, read in pages."""
@@ -92,17 +92,20 @@ class Shelf:
             yield newest
             statement, last = "notes_reverse", newest.number
         while rows := self._fetch(None, statement, kind, name, last, PAGE):
-            for number, note in rows:
-                yield Noted(name, number, note)
-            last = rows[-1][0]
+            for row in rows:
+                found = _noted(name, *row)
+                last = found.number
+                yield found
 
     def of_kind(
         self, kind: str, after: tuple[str, int] = ("", -1), page: int = PAGE, tx: Any = None
     ) -> Iterator[Noted]:
         """All with names and numbers greater than these, by name (its bytes) and number, read in pages."""
         while rows := self._fetch(tx, "notes_of_kind", kind, *after, page):
-            yield from (Noted(*row) for row in rows)
-            after = rows[-1][:2]
+            for row in rows:
+                found = _noted(*row)
+                after = found[:2]
+                yield found
 
     def add_note(self, kind: str, name: str, number: int, note: str, tx: Any) -> None:
         """Keep a new one, for good."""
@@ -135,9 +138,12 @@ class Shelf:
     # Tiles.
 
     def tile(self, level: int, number: int, tx: Any = None) -> bytes | None:
-        """The hashes that are there of one, None where it is not."""
+        """The hashes that are there of one, None where it is not, and none for what is no bytes."""
         rows = self._fetch(tx, "tile", level, number)
-        return rows[0][0] if rows else None
+        if not rows:
+            return None
+        (hashes,) = rows[0]
+        return hashes if isinstance(hashes, bytes) else b""
 
     def tiles(self, wanted: Iterable[Wanted], tx: Any = None) -> list[bytes]:
         """So many hashes of each; ChainBroken where one is missing or too short."""
@@ -168,13 +174,15 @@ class Shelf:
     def erasure(self, position: int, tx: Any = None) -> Erased | None:
         """The record of one."""
         rows = self._fetch(tx, "erasure", position)
-        return Erased(position, *rows[0]) if rows else None
+        return _erased(position, *rows[0]) if rows else None
 
     def erasures(self, after: int = 0) -> Iterator[Erased]:
         """The records of all above a position, in order, read in pages."""
         while rows := self._fetch(None, "erasures", after, PAGE):
-            yield from (Erased(*row) for row in rows)
-            after = rows[-1][0]
+            for row in rows:
+                found = _erased(*row)
+                after = found.position
+                yield found
 
     def lengths(self, first: int, last: int) -> list[int]:
         """How many bytes of payload the entries at these positions have, or had: of those that are there, in order."""
@@ -188,3 +196,29 @@ class Shelf:
 def cosigned(origin: str, size: int, key: str = "") -> str:
     """By which name the cosignature of a witness (`<key name>+<key id>`) is kept: those of one checkpoint together."""
     return f"{origin}\n{size:019}\n{key}"
+
+
+# Whoever can write the file can have declared its tables anew: the columns may hold anything then.
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object, what: str) -> int:
+    if isinstance(value, int) and value >= 0:
+        return value
+    raise MalformedRow(None, None, None, f"{what} is no number from 0 on")
+
+
+def _noted(name: object, number: object, note: object) -> Noted:
+    if not isinstance(name, str):
+        raise MalformedRow(None, None, None, "the name that a note is kept by is no text")
+    return Noted(name, _number(number, "the number that a note is kept by"), _text(note))
+
+
+def _erased(position: object, payload_len: object, note: object) -> Erased:
+    what = "the record of an erasure"
+    return Erased(
+        _number(position, f"the position in {what}"), _number(payload_len, f"the length in {what}"), _text(note)
+    )
