@@ -38,13 +38,17 @@ class _Judge:
         self.asked = asked
         self.found = Found()
         self.trust = rotation.Trust(asked.keys or ())
+        self.rotated = set[int]()
+        self.strange = set[int]()
 
     def judge(self, progress: Progress | None) -> Verdict:
         unread: Exception | None = None
         position, last = 0, 0
         ranges = Ranges(self.shelf, self.asked, self.trust, self.found)
         try:
-            # Before the scan: whatever comes meanwhile, it is of positions that the scan looks at.
+            # Before the scan: whatever comes meanwhile, it is of positions that the scan looks at. Checkpoints before
+            # rotations: those of a key that is set in between are not among them.
+            ranges.begin()
             self._rotations()
             last = ranges.newest()
             position = self.binding.backend.position(self.binding.reading())
@@ -81,10 +85,13 @@ class _Judge:
         self._held(size, position, whole)
         self._age(ranges)
         check_heads(self.binding, self.shelf, self.found)
-        check_erasures(self.shelf, self.asked, self.trust, size, self.found)
+        check_erasures(self.shelf, self.asked, self.trust, size, self.found, self._rotations)
 
-    def _rotations(self) -> None:
-        for each in self.shelf.notes(ROTATION, self.asked.origin):
+    def _rotations(self) -> bool:
+        """Learn of those that were not there the last time; False where there is none."""
+        new = [each for each in self.shelf.notes(ROTATION, self.asked.origin) if each.number not in self.rotated]
+        self.rotated.update(each.number for each in new)
+        for each in new:
             try:
                 stored = rotation.stored(each)
             except REFUSED as error:
@@ -94,8 +101,12 @@ class _Judge:
                 detail = f"the rotation at size {each.number} is by a key that was not the store's at that size"
                 self.found.broken("signature", detail)
         for stranger in self.trust.strangers():
+            if stranger.size in self.strange:
+                continue
+            self.strange.add(stranger.size)
             detail = f"the rotation at size {stranger.size} is by keys that were not given, nor named by one that was"
             self.found.broken("signature", detail)
+        return bool(new)
 
     def _coverage(self, position: int, limit: int) -> None:
         """With keys given, no range is passed over."""

@@ -60,10 +60,16 @@ class Ranges:
         self.times: dict[VerifierKey, int] = {}
         """When each witness saw the newest signed checkpoint, in seconds since 1970."""
 
+    def begin(self) -> None:
+        """What is there now is looked at, and nothing that comes later."""
+        newest = self._shelf.newest(CHECKPOINT, self._asked.origin)
+        self._upto = -1 if newest is None else newest.number
+
     def newest(self) -> int:
         """The size of the last one that is signed as it must be, 0 where there is none."""
         for found in self._shelf.notes(CHECKPOINT, self._asked.origin, reverse=True):
-            self._upto = max(self._upto, found.number)
+            if found.number > self._upto:  # It came meanwhile.
+                continue
             try:
                 return self._accepted(found).size
             except (EvidenceRefused, MalformedEvidence):
