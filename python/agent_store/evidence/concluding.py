@@ -50,10 +50,11 @@ class Found:
 
 def conclude(chains: Verdict, found: Found, asked: "Asked") -> Verdict:
     """One conclusion of both, of what was asked."""
-    breaks = (*chains.breaks, *found.breaks)[:KEPT]
+    # All of them, for what follows: that there are more than are kept must hide none.
+    every = (*chains.breaks, *found.breaks)
     total = chains.breaks_total + len(found.breaks)
-    kinds: set[str] = {each.kind for each in breaks}
-    integrity = [*_counted(breaks, total, kinds - FORGED), *found.damaged]
+    kinds: set[str] = {each.kind for each in every}
+    integrity = [*_counted(every, total, kinds - FORGED), *found.damaged]
     if kinds & MISSING and not found.incomplete:
         found.incomplete.append("entries are missing or cannot be read")
     if kinds & FORGED and not found.unauthentic:
@@ -61,7 +62,7 @@ def conclude(chains: Verdict, found: Found, asked: "Asked") -> Verdict:
     has_keys, wants_fresh = asked.keys is not None, asked.held is not None or asked.max_age is not None
     return replace(
         chains,
-        breaks=breaks,
+        breaks=every[:KEPT],
         breaks_total=total,
         chained=found.chained,
         sealed=found.sealed,
