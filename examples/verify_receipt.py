@@ -98,7 +98,8 @@ def signed_by(vkey: str, kind: int, text: str, lines: list[str]) -> bool:
 
 
 def has_payload(entry: dict[str, Any]) -> bool:
-    """False where it is withheld, or was erased."""
+    """False where it is withheld, or was erased: then there is none, or an empty one in its place."""
+    need(not entry.get("erased") or not entry.get("payload"), "a payload is there that is said to be erased")
     return entry.get("payload") is not None and not entry.get("erased")
 
 

@@ -74,8 +74,12 @@ def _from_mapping(fields: Mapping[str, Any]) -> tuple[Facts, bytes | None]:
 
 
 def _payload(fields: Mapping[str, Any]) -> bytes | None:
-    # Of an erased entry there may be an empty one, in the place where it was.
-    payload = None if fields.get("erased") is True else fields.get("payload")
+    payload = fields.get("payload")
+    if fields.get("erased") is True:
+        # There may be an empty one, in the place where it was. Another one would be passed on as if it were proven.
+        if payload not in (None, "", b""):
+            raise EvidenceRefused(_WHAT, "it is said to be erased, and a payload is there")
+        return None
     if payload is None or isinstance(payload, bytes):
         return payload
     if isinstance(payload, str):
