@@ -134,3 +134,11 @@ def test_what_was_erased_under_an_older_key_is_erased(store: Store) -> None:
     append(store, 1)
     store.checkpoint(OTHER)
     assert store.erase([2], OTHER).notes == before.notes
+
+
+def test_a_truth_is_no_size(store: Store) -> None:
+    """Its proof would begin with `old True`."""
+    append(store, 1)
+    store.checkpoint(KEY)
+    with pytest.raises(TypeError):
+        store.consistency(True)

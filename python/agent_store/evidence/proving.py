@@ -106,7 +106,7 @@ def _checkpoint(shelf: Shelf, which: int | str | None) -> Checkpoint:
 
 
 def _size(size: object) -> int:
-    if not isinstance(size, int):
+    if not isinstance(size, int) or isinstance(size, bool):
         raise TypeError(f"a checkpoint is given as text, or as its size, not as {type(size).__name__}")
     if not 0 <= size < 1 << 63:
         raise ValueError(f"a checkpoint's size is from 0 to 2^63 - 1, not {size}")
