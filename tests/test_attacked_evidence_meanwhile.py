@@ -1,12 +1,13 @@
 """A verdict while others seal, rotate and erase is no false alarm; and what hides behind other damage is told."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from agent_store import Break, Store, Verdict, verify_receipt
-from agent_store.errors import EvidenceRefused
+from agent_store import Break, Store, Verdict, export, verify_receipt
+from agent_store.errors import EvidenceRefused, StoreError
 from agent_store.evidence import judging
 from agent_store.evidence.asked import Asked
 from agent_store.evidence.concluding import Found, conclude
@@ -94,3 +95,28 @@ def test_no_payload_passes_as_erased() -> None:
         assert holds(sealed.receipt(1), entry) == right
     with pytest.raises(EvidenceRefused):
         verify_receipt(sealed.receipt(1), {**told(sealed.entries[1]), "payload": b"no", "erased": True}, LOG)
+
+
+class Begun(io.BytesIO):
+    """A file, and what is done once the first line of an export is in it."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__()
+        self.work: Callable[[], object] | None = work
+
+    def write(self, data: Any) -> int:
+        work, self.work = self.work, None
+        if work is not None:
+            work()
+        return super().write(data)
+
+
+def test_an_export_that_no_import_would_take_is_not_made(store: Store) -> None:
+    """Its first line says what is sealed, and an entry was sealed and erased after it was written."""
+    append(store, 5)
+    store.checkpoint(KEY)
+    append(store, 1)
+    file = Begun(lambda: seal_and_erase(store, KEY, 6))
+    with pytest.raises(StoreError, match="begin anew"):
+        export(store, file)
+    assert file.work is None

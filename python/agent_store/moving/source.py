@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from agent_store.errors import ChainBroken
+from agent_store.errors import ChainBroken, EvidenceRefused
 from agent_store.reading import LARGEST_PAGE
 
 if TYPE_CHECKING:
@@ -38,8 +38,11 @@ class Source:
         return page[0] if page else None
 
     def record(self, entry: "Entry") -> str | None:
-        """What was signed of the erasure of an entry."""
+        """What was signed of the erasure of an entry; EvidenceRefused for one that no checkpoint of then covers."""
         found = self.shelf.erasure(entry.position)
+        if found is not None and entry.position > self.sealed:
+            detail = "and not sealed when this began: if it was sealed meanwhile, begin anew"
+            raise EvidenceRefused("record of an erasure", f"position {entry.position} is erased, {detail}")
         return None if found is None else found.note
 
     def pages(self, after: int) -> "Iterator[list[Entry]]":
