@@ -1,6 +1,7 @@
 """What no program of ours wrote stands in the tables of evidence: it is damage, told as such, and proves nothing."""
 
 import io
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,7 +11,7 @@ import pytest
 
 import agent_store
 import tampering
-from agent_store import Checkpoint, SigningKey, Store, errors, export_tiles
+from agent_store import Checkpoint, SigningKey, Store, errors, export_tiles, verify_tiles
 from agent_store._core import Fingerprint
 from agent_store.evidence import erasure
 from agent_store.evidence.facts import facts_of
@@ -142,3 +143,21 @@ def test_a_truth_is_no_size(store: Store) -> None:
     store.checkpoint(KEY)
     with pytest.raises(TypeError):
         store.consistency(True)
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_in_a_directory_of_tiles(tmp_path: Path) -> None:
+    """Nobody writes into it: who reads does not wait for that."""
+    with agent_store.open(":memory:") as store:
+        append(store, 300)
+        store.checkpoint(KEY)
+        export_tiles(store, tmp_path / "tiles")
+    for name in ("checkpoint", "tile/0/000", "tile/entries/000"):
+        file = tmp_path / "tiles" / name
+        data = file.read_bytes()
+        file.unlink()
+        os.mkfifo(file)
+        assert not verify_tiles(tmp_path / "tiles", KEY.verifier).holds
+        file.unlink()
+        file.write_bytes(data)
+    assert verify_tiles(tmp_path / "tiles", KEY.verifier).holds

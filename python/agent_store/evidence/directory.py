@@ -5,6 +5,7 @@ after its length as a big-endian u16, in `tile/entries/<number>`. What is not fu
 """
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ UNFINISHED = "-unfinished-"
 """After the name of a file that is being written, before 16 digits."""
 LONGEST_LEAF = (1 << 16) - 1  # bytes
 _LONGEST_CHECKPOINT = 1 << 20  # bytes: a hundred signatures are a tenth of it
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def path_of(level: int | str, number: int, width: int = FULL) -> str:
@@ -72,8 +74,15 @@ class Directory:
 
     def _read(self, name: str, most: int) -> bytes | None:
         """Not more than a byte too many of it."""
-        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError), (self.path / name).open("rb") as file:
-            return file.read(most + 1)
+        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            # Whoever made the directory may have put a pipe there, for which a reader would wait.
+            descriptor = os.open(self.path / name, os.O_RDONLY | _AT_ONCE)
+            try:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    with os.fdopen(descriptor, "rb", closefd=False) as file:
+                        return file.read(most + 1)
+            finally:
+                os.close(descriptor)
         return None
 
     def write(self, name: str, data: bytes) -> None:
