@@ -137,11 +137,11 @@ def test_who_writes_to_the_target_meanwhile_is_noticed(
     with place.open() as store, place.open() as other:
         begin, calls = store._binding.backend.begin, []
 
-        def meanwhile(within: Any = None) -> Any:
+        def meanwhile(within: Any = None, **how: Any) -> Any:
             calls.append(within)
             if len(calls) == 2:
                 other.log("s", "intruder").append(b"x")
-            return begin(within)
+            return begin(within, **how)
 
         class Backend:
             """The store's, but for one call."""

@@ -36,7 +36,7 @@ def test_each_line_is_what_the_format_says(store: Store) -> None:
     *lines, end = data.splitlines(keepends=True)
     assert "".join(map(chr, range(0x20))) not in data.decode()
     assert [json.loads(line) for line in lines] == [
-        {"format": "agent-store export", "version": 1, "id": store.info()["id"], "position": 2},
+        {"format": "agent-store export", "version": 1, "id": store.info()["id"], "position": 2, "sealed": 0},
         {"generation": "g", "value": 2**63 - 1},
         *(
             {
@@ -52,7 +52,7 @@ def test_each_line_is_what_the_format_says(store: Store) -> None:
         ),
     ]
     digest = hashlib.sha256(b"".join(lines)).hexdigest()
-    assert json.loads(end) == {"entries": 2, "generations": 1, "position": 2, "sha256": digest}
+    assert json.loads(end) == {"entries": 2, "generations": 1, "evidence": 0, "position": 2, "sha256": digest}
     assert "ström".encode() in data  # UTF-8, and no escapes that need not be
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_store import _core
@@ -207,6 +207,7 @@ def test_an_erased_entry_keeps_its_leaf() -> None:
     assert breaks(store.verify(sealed=SIZE)) == [("seal", 400)]
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 4), st.binary(max_size=40)), min_size=1, max_size=40),
     st.lists(damages, max_size=6),
@@ -228,6 +229,7 @@ def test_the_tree_is_found_broken_where_the_native_verification_does(
         assert found(whole(store, way, size)) == found(expected), way
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 4), st.binary(max_size=40)), min_size=1, max_size=40),
     st.lists(damages, max_size=3),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import cells_connection
+import cells_evidence
 import cells_moving
 import cells_postgres
 import cells_processes
@@ -20,6 +21,7 @@ EVERY = (
     *cells_threads.CELLS,
     *cells_processes.CELLS,
     *cells_connection.CELLS,
+    *cells_evidence.CELLS,
     *cells_postgres.CELLS,
     *cells_moving.CELLS,
     *cells_waking.CELLS,

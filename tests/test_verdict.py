@@ -205,7 +205,17 @@ def test_a_known_checkpoint_that_the_store_has_not(store: Store) -> None:
         known = copy.checkpoint(KEY)
     assert store.verify(checkpoint=known).freshness == "holds"
     append(store, 5)
-    assert store.verify(checkpoint=known).freshness == "holds"
+    assert conclusions(store.verify(checkpoint=known)) == ["holds", "holds", "not asked", "holds"]
+    assert conclusions(store.verify(keys=KEY, checkpoint=known)) == ["holds", "fails", "fails", "holds"]
+    with agent_store.open(":memory:") as copy:
+        copy.append_many([(each.stream, each.writer, each.payload) for each in store.entries()])
+        known = copy.checkpoint(KEY)
+    append(store, 1)
+    with agent_store.open(":memory:") as copy:
+        copy.append_many([(each.stream, each.writer, each.payload) for each in list(store.entries())[:3]])
+        shorter = copy.checkpoint(KEY)
+    verdict = store.verify(keys=KEY, checkpoint=known)
+    assert (verdict.completeness, verdict.freshness, shorter.size) == ("fails", "holds", 3)
 
 
 def test_a_known_checkpoint_that_is_not_to_be_trusted(store: Store) -> None:

@@ -201,6 +201,18 @@ def test_rotations_that_are_none(place: Place) -> None:
     assert again.signed == 2
 
 
+def test_a_rotation_by_keys_that_nobody_gave(place: Place) -> None:
+    """An unknown key is a failure and never silence."""
+    sealed(place, 3)
+    third = SigningKey.from_seed(KEY.name, bytes([3] * 32))
+    theirs = rotation.Rotation(KEY.name, 1, as_key(OTHER), as_key(third))
+    text = quoted(note.sign(theirs.text, OTHER, third))
+    verdict = judged(place, f"INSERT INTO _agent_store_notes VALUES ('rotation', {quoted(KEY.name)}, 1, {text})")
+    assert [each.kind for each in verdict.breaks] == ["signature"]
+    assert conclusions(verdict) == ["holds", "holds", "fails", "not asked"]
+    assert not judged(place, keys=None, origin=KEY.name).breaks
+
+
 def test_a_cosignature_that_is_wrong(place: Place) -> None:
     sealed(place, 3)
     with place.open() as store:

@@ -213,7 +213,7 @@ fn named(place: &Place) -> String {
 /// The first position below a hash of a tile.
 fn starts_at(place: &Place, hash: u64) -> i64 {
     let index = place.number.saturating_mul(FULL as u64).saturating_add(hash);
-    position(index.checked_mul(1u64.checked_shl(8 * place.level).unwrap_or(u64::MAX)).unwrap_or(u64::MAX))
+    position(index.saturating_mul(1u64.checked_shl(8 * place.level).unwrap_or(u64::MAX)))
 }
 
 /// What `look` finds, where it cannot be read too.

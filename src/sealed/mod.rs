@@ -1,6 +1,6 @@
 //! The tree beside the chains: leaves of the rows that are judged, given out or compared with the tiles.
 //!
-//! - `facts`: what a leaf is made of, taken from each row as it is judged;
+//! - `facts`: what a leaf is made of, taken from each row as it is judged; `making`: leaves of these;
 //! - `compare`: the leaves with the stored tiles; `above`: the tiles of the other levels, and the root;
 //! - `breaks`: what was found, kept until it can be put in order with the rest.
 //!
@@ -11,6 +11,7 @@ mod above;
 mod breaks;
 mod compare;
 mod facts;
+mod making;
 
 use std::collections::HashMap;
 
@@ -19,16 +20,12 @@ use breaks::Breaks;
 use compare::Compare;
 pub use compare::{Look, Stored};
 pub use facts::{Facts, Gathered};
+use making::Making;
 
 use crate::chain::Hash;
 use crate::error::Result;
-use crate::evidence::leaf::{LONGEST_NAMES, Names};
-use crate::evidence::start::Start;
 use crate::evidence::tile::Place;
 use crate::findings::{Break, Findings, Kind};
-
-/// Logs whose names are remembered, about 2 MB of them.
-const NAMES: usize = 1 << 14;
 
 /// Stream and writer of a log that is listed, and `None` of one that is not.
 pub type Named = Option<(String, String)>;
@@ -58,16 +55,7 @@ pub struct Leaf {
 }
 
 pub struct Leaves {
-    /// What leaves of a log begin with; `None` where it cannot have any.
-    starts: HashMap<i64, Option<Start>>,
-    /// Of logs whose names are not told yet.
-    nameless: Vec<Facts>,
-    /// Positions of these whose stored content hash is wrong, and the recomputed one.
-    wrong: HashMap<i64, Hash>,
-    /// In what order the rows were judged, of positions not dealt with.
-    made: Vec<Leaf>,
-    /// The leaves that entries with a wrong hash would have with the recomputed one.
-    otherwise: HashMap<i64, Hash>,
+    making: Making,
     /// All rows below are judged.
     reached: i64,
     purpose: Purpose,
@@ -101,15 +89,7 @@ impl Given {
 
 impl Leaves {
     fn new(first: i64, purpose: Purpose) -> Self {
-        Self {
-            starts: HashMap::new(),
-            nameless: Vec::new(),
-            wrong: HashMap::new(),
-            made: Vec::new(),
-            otherwise: HashMap::new(),
-            reached: first,
-            purpose,
-        }
+        Self { making: Making::default(), reached: first, purpose }
     }
 
     /// To be given out, from position `first` on.
@@ -130,94 +110,36 @@ impl Leaves {
 
     /// About how many bytes wait for names or tiles.
     pub fn waiting(&self) -> usize {
-        match self.purpose {
-            Purpose::Give(_) => self.nameless.len() * size_of::<Facts>(),
-            Purpose::Compare(..) => self.nameless.len() * size_of::<Facts>() + self.made.len() * size_of::<Leaf>(),
-        }
+        let made = if matches!(self.purpose, Purpose::Give(_)) { 0 } else { self.making.made.len() };
+        self.making.waiting() + made * size_of::<Leaf>()
     }
 
     /// The rows that were judged, all hashes of them recomputed. All those below `reached` are.
     pub fn take(&mut self, gathered: &mut Gathered, reached: i64) {
-        self.wrong.extend(gathered.wrong.drain(..));
-        let mut last = None;
-        for facts in gathered.facts.drain(..) {
-            let start = match last {
-                Some((log, start)) if log == facts.log => start,
-                _ => match self.starts.get(&facts.log) {
-                    Some(start) => start,
-                    None => {
-                        self.nameless.push(facts);
-                        continue;
-                    }
-                },
-            };
-            last = Some((facts.log, start));
-            self.made.extend(made(start, &facts, &mut self.wrong, &mut self.otherwise));
-        }
+        self.making.take(gathered);
         self.reached = reached;
         self.give();
     }
 
     /// Logs whose names are wanted.
     pub fn nameless(&self) -> Vec<i64> {
-        let mut logs: Vec<_> = self.nameless.iter().map(|facts| facts.log).collect();
-        logs.sort_unstable();
-        logs.dedup();
-        logs
+        self.making.nameless()
     }
 
     /// The names of some of these.
-    pub fn name(&mut self, names: &HashMap<i64, Named>) {
-        if self.starts.len() + names.len() > NAMES {
-            self.starts.clear();
-        }
-        let mut nameless = std::mem::take(&mut self.nameless);
-        nameless.sort_by_key(|facts| facts.position);
-        nameless.retain(|facts| {
-            let Some(named) = names.get(&facts.log) else { return true };
-            let start = match self.starts.get(&facts.log) {
-                Some(start) => start,
-                None => {
-                    let start = self.start(facts, named.as_ref());
-                    self.starts.entry(facts.log).or_insert(start)
-                }
-            };
-            self.made.extend(made(start, facts, &mut self.wrong, &mut self.otherwise));
-            false
-        });
-        self.nameless = nameless;
-        if self.starts.len() > NAMES {
-            self.starts = HashMap::new();
-        }
-        self.give();
-    }
-
-    fn start(&mut self, facts: &Facts, named: Option<&(String, String)>) -> Option<Start> {
-        let (kind, detail) = match named {
-            Some((stream, writer)) => {
-                if let Some(names) = Names::new(stream.as_bytes(), writer.as_bytes()) {
-                    return Some(Start::of(&names));
-                }
-                let bytes = stream.len() + writer.len();
-                let detail = format!("stream and writer have {bytes} bytes, more than the {LONGEST_NAMES} of a leaf");
-                (Kind::Malformed, detail)
-            }
-            // Who looks through the whole store finds that otherwise.
-            None if matches!(self.purpose, Purpose::Compare(..)) => return None,
-            None => {
-                (Kind::Orphan, format!("entries of log {}, which is not listed by names that can be read", facts.log))
-            }
+    pub fn name(&mut self, told: &HashMap<i64, Named>) {
+        let (breaks, giving) = match &mut self.purpose {
+            Purpose::Give(given) => (&mut given.breaks, true),
+            Purpose::Compare(compare, _) => (&mut compare.breaks, false),
         };
-        let (log, seq, position) = (Some(facts.log), Some(facts.seq), Some(facts.position));
-        self.breaks().report(Break { kind, log, name: None, seq, position, detail });
-        None
-    }
-
-    fn breaks(&mut self) -> &mut Breaks {
-        match &mut self.purpose {
-            Purpose::Give(given) => &mut given.breaks,
-            Purpose::Compare(compare, _) => &mut compare.breaks,
-        }
+        self.making.name(told, &mut |facts, kind, detail| {
+            // Who looks through the whole store finds a log that is not listed otherwise.
+            if giving || kind != Kind::Orphan {
+                let (log, seq, position) = (Some(facts.log), Some(facts.seq), Some(facts.position));
+                breaks.report(Break { kind, log, name: None, seq, position, detail });
+            }
+        });
+        self.give();
     }
 
     /// The logs that breaks are of.
@@ -231,38 +153,29 @@ impl Leaves {
 
     /// All leaves below have been made, but where there are none.
     fn complete(&self) -> i64 {
-        self.nameless.iter().map(|facts| facts.position).min().map_or(self.reached, |first| first.min(self.reached))
-    }
-
-    fn sort(&mut self) {
-        if !self.made.is_sorted_by_key(|leaf| leaf.position) {
-            self.made.sort_by_key(|leaf| leaf.position);
-        }
+        self.making.waits().map_or(self.reached, |first| first.min(self.reached))
     }
 
     fn give(&mut self) {
         let complete = self.complete();
-        if matches!(self.purpose, Purpose::Give(_)) {
-            self.sort();
-            let count = self.made.partition_point(|leaf| leaf.position < complete);
-            if let Purpose::Give(given) = &mut self.purpose {
-                for leaf in self.made.drain(..count) {
-                    // Where one is missing, what comes after it would stand in its place.
-                    if leaf.position == given.next() {
-                        given.bytes.extend_from_slice(&leaf.hash);
-                    }
-                }
+        let Purpose::Give(given) = &mut self.purpose else { return };
+        self.making.sort();
+        let count = self.making.made.partition_point(|leaf| leaf.position < complete);
+        for leaf in self.making.made.drain(..count) {
+            // Where one is missing, what comes after it would stand in its place.
+            if leaf.position == given.next() {
+                given.bytes.extend_from_slice(&leaf.hash);
             }
         }
     }
 
     /// Tiles that all leaves are there for, in the order in which they are to be compared.
     pub fn wanted(&mut self) -> Vec<Place> {
-        self.sort();
+        self.making.sort();
         let complete = self.complete();
         let Purpose::Compare(compare, tree) = &mut self.purpose else { return Vec::new() };
         let mut wanted: Vec<Place> = Vec::new();
-        let mut rest = &self.made[..];
+        let mut rest = &self.making.made[..];
         while let Some(leaf) = rest.first() {
             let (place, last) = compare.place(leaf);
             if last >= complete {
@@ -291,7 +204,7 @@ impl Leaves {
             }
             let mut compared = 0;
             let said = self.compare_some(&wanted, &mut compared, look);
-            self.made.drain(..compared);
+            self.making.made.drain(..compared);
             if !said? {
                 return Ok(());
             }
@@ -300,7 +213,8 @@ impl Leaves {
 
     /// False where nobody can say yet; `compared` leaves are done with.
     fn compare_some(&mut self, wanted: &[Place], compared: &mut usize, look: Look<'_>) -> Result<bool> {
-        let Purpose::Compare(compare, tree) = &mut self.purpose else { return Ok(false) };
+        let Self { making: Making { made, otherwise, .. }, purpose, .. } = self;
+        let Purpose::Compare(compare, tree) = purpose else { return Ok(false) };
         for place in wanted {
             let Some(stored) = compare::look(place, look)? else { return Ok(false) };
             if place.level > 0 {
@@ -310,13 +224,13 @@ impl Leaves {
                 }
                 continue;
             }
-            let rest = &self.made[*compared..];
+            let rest = &made[*compared..];
             let Some(last) = rest.first().map(|leaf| compare.place(leaf).1) else { return Ok(false) };
             let count = rest.partition_point(|leaf| leaf.position <= last);
-            compare.tile(place, &rest[..count], &self.otherwise, &stored);
+            compare.tile(place, &rest[..count], otherwise, &stored);
             *compared += count;
-            if !self.otherwise.is_empty() {
-                self.otherwise.retain(|position, _| *position > last);
+            if !otherwise.is_empty() {
+                otherwise.retain(|position, _| *position > last);
             }
             if let Some(tree) = tree {
                 compare.raise(&mut tree.above);
@@ -366,19 +280,4 @@ impl Leaves {
             }
         }
     }
-}
-
-fn made(
-    start: &Option<Start>,
-    facts: &Facts,
-    wrong: &mut HashMap<i64, Hash>,
-    otherwise: &mut HashMap<i64, Hash>,
-) -> Option<Leaf> {
-    let recomputed = if wrong.is_empty() { None } else { wrong.remove(&facts.position) };
-    let start = start.as_ref()?;
-    let leaf = |hash: &Hash| start.leaf(facts.seq.unsigned_abs(), facts.prev_hash.as_ref(), hash, facts.payload_len);
-    if let Some(hash) = recomputed {
-        otherwise.insert(facts.position, leaf(&hash));
-    }
-    Some(Leaf { position: facts.position, log: facts.log, seq: facts.seq, hash: leaf(&facts.content_hash) })
 }

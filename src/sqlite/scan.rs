@@ -48,7 +48,7 @@ fn tables(via: &Via<'_>, findings: &mut Findings, sealed: i64, progress: Progres
     let cores = threads(via, upto);
     jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
     let mut scan = Scan::new(via, layout);
-    if sealed > 0 && via.snapshot(|conn| tree::is_there(conn))? {
+    if sealed > 0 && via.snapshot(tree::is_there)? {
         scan.tree = Wanted::Compared(sealed.unsigned_abs());
     } else if sealed > 0 {
         findings.report(whole(Kind::Seal, "the tiles are missing, all of them"));

@@ -52,6 +52,7 @@ macro_rules! named {
 named! {
     "add_erased"
     "add_erasure"
+    "add_log"
     "add_note"
     "erase"
     "erasure"

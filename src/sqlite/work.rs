@@ -15,7 +15,9 @@ use crate::evidence::tile;
 
 /// Rows of one short read.
 pub const CHUNK: i64 = block::ROWS as i64;
-const TILE: i64 = tile::FULL as i64;
+/// Rows of one tile of leaves.
+const TILE: i64 = 256;
+const _: () = assert!(TILE.unsigned_abs() == tile::FULL as u64);
 /// Rows of the index that one read counts.
 const COUNTED: i64 = 1 << 18;
 /// Reads of a damaged range before the rest of it is given up.

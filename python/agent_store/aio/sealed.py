@@ -1,6 +1,6 @@
 """What a store shows of itself to those who do not trust it, awaited."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from agent_store.store import Store
 if TYPE_CHECKING:
     from agent_store._core import Entry
     from agent_store.evidence.checkpoint import Checkpoint
+    from agent_store.evidence.erasing import Erasure
     from agent_store.evidence.keys import Keys, Signer
     from agent_store.evidence.policy import Witnesses
     from agent_store.evidence.witness import Logs
@@ -88,3 +89,9 @@ class AsyncSealed:
     def witness(self, key: "Signer", policy: "Logs | None" = None) -> AsyncWitness:
         """A witness for other stores, as `Store.witness`. Nothing is written yet."""
         return AsyncWitness(self._calls, self._store.witness(key, policy))
+
+    async def erase(
+        self, entries: "Entry | int | Iterable[Entry | int]", signer: "Signer", *, reason: str = ""
+    ) -> "Erasure":
+        """Remove payloads for good, as `Store.erase`; the entries stay, each with a signed record."""
+        return await self._calls.write(self._store.erase, entries, signer, reason=reason)

@@ -72,7 +72,8 @@ class _Judge:
         whole = min((each.position or 1 for each in chains.breaks if each.kind == "seal"), default=size + 1) - 1
         limit = min(whole, self.found.chained)
         if last > position:
-            detail = f"the last checkpoint covers {last} entries: positions {position + 1} to {last} were removed"
+            these = _range(position + 1, last, "was", "were")
+            detail = f"the last checkpoint covers {last} entries: {these} removed"
             self.found.broken("seal", detail, position + 1)
             self.found.incomplete.append(detail)
         ranges.all(whole, limit)
@@ -89,9 +90,12 @@ class _Judge:
             except REFUSED as error:
                 self.found.broken("signature", f"the rotation kept at size {each.number} is none: {error.detail}")
                 continue
-            if not self.trust.learn(stored):
+            if self.asked.keys is not None and not self.trust.learn(stored):
                 detail = f"the rotation at size {each.number} is by a key that was not the store's at that size"
                 self.found.broken("signature", detail)
+        for stranger in self.trust.strangers():
+            detail = f"the rotation at size {stranger.size} is by keys that were not given, nor named by one that was"
+            self.found.broken("signature", detail)
 
     def _coverage(self, position: int, limit: int) -> None:
         """With keys given, no range is passed over."""
@@ -119,9 +123,10 @@ class _Judge:
 
     def _unsealed(self, last: int, position: int) -> None:
         """A store that is written to always has such entries: who says what must be in it asks about that."""
-        these = f"position {position} is" if position == last + 1 else f"positions {last + 1} to {position} are"
+        these = _range(last + 1, position, "is", "are")
         why = f"{these} covered by no signed checkpoint: whoever can write the store can alter, add and remove there"
-        if self.asked.held is not None:
+        held = self.asked.held
+        if held is not None and held.size <= last:
             self.found.notes.append(f"{why}. The verdict is as of position {last}")
         else:
             self.found.incomplete.append(
@@ -167,3 +172,7 @@ class _Judge:
             self.found.stale.append(
                 f"not enough of the given witnesses have seen the store in the last {age:g} seconds"
             )
+
+
+def _range(first: int, last: int, one: str, several: str) -> str:
+    return f"position {first} {one}" if first == last else f"positions {first} to {last} {several}"

@@ -86,15 +86,19 @@ class Trust:
         self._rotations.append(rotation)
         if old is not None:
             self._follow(rotation)
-        else:
-            # Who gave only the newer key: it has signed, too, which one came before.
-            for earlier in reversed(self._rotations):
-                if earlier.new in self._right and earlier.old not in self._right:
-                    self._right[earlier.old] = (0, MOST)
-            for each in self._rotations:
-                if each.old in self._right:
-                    self._follow(each)
+            return True
+        # Who gave only the newer key: it has signed, too, which one came before.
+        for earlier in reversed(self._rotations):
+            if earlier.new in self._right and earlier.old not in self._right:
+                self._right[earlier.old] = (0, MOST)
+        for each in self._rotations:
+            if each.old in self._right:
+                self._follow(each)
         return True
+
+    def strangers(self) -> list[Rotation]:
+        """When all are learned: those by keys that none of the given ones leads to."""
+        return [each for each in self._rotations if each.old not in self._right]
 
     def _follow(self, rotation: Rotation) -> None:
         first, last = self._right[rotation.old]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def verify_tiles(
     directory: "str | os.PathLike[str]",
     keys: "Keys",
-    origin: str | None = None,
     *,
+    origin: str | None = None,
     checkpoint: str | None = None,
     witnesses: "Witnesses | None" = None,
     max_age: float | None = None,

@@ -9,11 +9,12 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from agent_store._core import Follower
-from agent_store.errors import NonMonotonicGeneration, TargetDiverged
+from agent_store.errors import EvidenceRefused, MalformedEvidence, NonMonotonicGeneration, TargetDiverged
 
 if TYPE_CHECKING:
     from agent_store._core import Entry, Head
     from agent_store.backends.backend import Backend
+    from agent_store.moving.evidence import Evidence
     from agent_store.transaction import Binding
 
 ENTRIES, SIZE = 16_384, 32 << 20
@@ -29,19 +30,21 @@ def arrive(
     pages: "Iterator[list[Entry]]",
     generations: dict[str, int],
     fault: "Callable[[int, Entry, str], Exception]",
+    evidence: "Evidence",
     *,
     whole: bool,
 ) -> None:
     """Append all entries and raise these generations, which are lower in the target; with `whole` in one transaction.
 
     `position` and `heads` are those of the target. `fault(number, entry, detail)` is the exception for an entry that
-    does not follow, by its number in its page.
+    does not follow, by its number in its page. The evidence comes last, and is on disk when it is committed.
     """
     page = target.draw(lambda: next(pages, None))
-    arrival = _Arrival(target.backend, position, heads, fault)
-    while page is not None or generations:
+    arrival = _Arrival(target.backend, position, heads, fault, evidence)
+    while page is not None or generations or evidence.is_due:
         # No context manager: an interrupt could fall between its lines, and the write lock would be kept.
-        tx = arrival.tx = target.backend.begin(target.writing())
+        last = whole or page is None
+        tx = arrival.tx = target.backend.begin(target.writing(), synced=last and target.backend.commits)
         try:
             arrival.set(generations)
             entries = size = 0
@@ -51,11 +54,15 @@ def arrive(
                 page = None  # the next one takes its memory
                 page = target.draw(lambda: next(pages, None))
             arrival.write()
+            evidence.write(tx)
+            if last:
+                evidence.take(tx)
         except BaseException:
             target.backend.rollback(tx)
             raise
         target.backend.commit(tx)
         generations = {}
+    evidence.settle()
 
 
 class _Arrival:
@@ -67,8 +74,10 @@ class _Arrival:
         position: int,
         heads: "list[Head]",
         fault: "Callable[[int, Entry, str], Exception]",
+        evidence: "Evidence",
     ) -> None:
         self.tx: Any = None
+        self._evidence = evidence
         self._backend = backend
         self._position = position
         self._follower = Follower(position, heads)
@@ -83,11 +92,28 @@ class _Arrival:
             number, detail = wrong
             raise self._fault(number, page[number], detail)
         size = sum(map(len, map(itemgetter(2), rows)))
-        self._rows += rows
+        if any(entry.erased for entry in page):
+            self._append_erased(page, rows)
+        else:
+            self._rows += rows
         self._size += size
         if len(self._rows) >= ROWS or self._size >= PIECE:
             self.write()
+        self._evidence.arrived(page, self.tx)
         return size
+
+    def _append_erased(self, page: "list[Entry]", rows: list[tuple[str, str, bytes]]) -> None:
+        """Of these some are: they are written as they are, each in its place."""
+        for number, (entry, row) in enumerate(zip(page, rows, strict=True)):
+            if not entry.erased:
+                self._rows.append(row)
+                continue
+            self.write()
+            try:
+                self._evidence.erased(entry, self.tx)
+            except (EvidenceRefused, MalformedEvidence) as error:
+                raise self._fault(number, entry, str(error)) from None
+            self._position += 1
 
     def write(self) -> None:
         """What has come."""

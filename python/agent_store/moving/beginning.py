@@ -72,18 +72,35 @@ def compare(source: "Source", target: "Backend[Any, Any]", beginning: Beginning)
             raise TargetDiverged(f"{log}, entry {head.seq}: the target has another one than the source")
     newest = max(0, beginning.position - LARGEST_PAGE)
     ours = chain.from_iterable(pages(source.backend, newest, beginning.position))
-    compare_entries(ours, target, newest, beginning.position)
+    for _ in compare_entries(ours, target, newest, beginning.position):
+        pass
 
 
-def compare_entries(entries: "Iterable[Entry]", target: "Backend[Any, Any]", after: int, upto: int) -> None:
-    """TargetDiverged unless these entries are those of the target from above one position to another."""
+def compare_entries(
+    entries: "Iterable[Entry]", target: "Backend[Any, Any]", after: int, upto: int
+) -> "Iterator[Entry]":
+    """TargetDiverged unless these entries are those of the target from above one position to another.
+
+    Gives those that are erased, and not yet in the target.
+    """
     for ours, theirs in zip(entries, _of_target(target, after, upto), strict=True):
-        if ours != theirs:
+        if ours == theirs:
+            continue
+        if _facts(ours) == _facts(theirs):
+            if theirs.erased:
+                raise TargetDiverged(f"the target has erased position {theirs.position}, whose payload is to come")
+            yield ours
+        else:
             there, coming = (f"entry {one.seq} of {log_called(one.stream, one.writer)}" for one in (theirs, ours))
             other = (
                 "another one is to come there, or it is damaged" if there == coming else f"to come there is {coming}"
             )
             raise TargetDiverged(f"at position {theirs.position} the target has {there}, and {other}")
+
+
+def _facts(entry: "Entry") -> tuple[object, ...]:
+    """All but the payload, whose hash is among them."""
+    return entry.stream, entry.writer, entry.seq, entry.prev_hash, entry.content_hash, entry.position, entry.payload_len
 
 
 def _of_target(target: "Backend[Any, Any]", after: int, upto: int) -> "Iterator[Entry]":

@@ -4,7 +4,7 @@ import os
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from agent_store.errors import MalformedExport
+from agent_store.errors import EvidenceRefused, MalformedEvidence, MalformedExport
 from agent_store.moving.arrival import arrive
 from agent_store.moving.beginning import beginning_of, compare_entries, missing_of
 from agent_store.moving.told import Told
@@ -45,6 +45,9 @@ def import_(store: Store, file: From, *, progress: "Progress | None" = None) -> 
 
 def _read(binding: "Binding", file: "Readable", progress: "Progress | None") -> Verdict:
     # Only now: whoever imports the package pays for what it uses.
+    from agent_store.evidence.shelf import Erased
+    from agent_store.moving.erasures import check_record
+    from agent_store.moving.evidence import Evidence
     from agent_store.moving.reader import Reader
 
     reader = Reader(file, binding.backend.kind)
@@ -55,10 +58,32 @@ def _read(binding: "Binding", file: "Readable", progress: "Progress | None") -> 
     def fault(number: int, _entry: "Entry", detail: str) -> MalformedExport:
         return MalformedExport(reader.page_line + number, detail)
 
+    def record(entry: "Entry") -> str | None:
+        return reader.records.get(entry.position)
+
+    def refused(error: Exception) -> MalformedExport:
+        return MalformedExport(reader.line, str(error))
+
     told = Told(progress, newest, newest)
     # What is there already is compared; only for the rest is anything written.
     there = chain.from_iterable(told.counting(reader.pages(beginning.position)))
-    compare_entries(there, binding.backend, 0, beginning.position)
+    later = []
+    for entry in compare_entries(there, binding.backend, 0, beginning.position):
+        try:
+            check_record(entry, record(entry))
+        except (EvidenceRefused, MalformedEvidence) as error:
+            raise refused(error) from None
+        later.append(Erased(entry.position, entry.payload_len, record(entry)))
+    evidence = Evidence(
+        binding,
+        reader.header.sealed,
+        beginning.position,
+        record=record,
+        kept=reader.evidence,
+        later=later,
+        is_due=reader.has_evidence,
+        refused=refused,
+    )
     pages = told.counting(reader.pages(newest - beginning.position, last=True))
-    arrive(binding, beginning.position, beginning.heads, pages, generations, fault, whole=True)
-    return Verdict.of(binding.backend.verify(told.verifying()))
+    arrive(binding, beginning.position, beginning.heads, pages, generations, fault, evidence, whole=True)
+    return Verdict.of(binding.backend.verify(told.verifying(), sealed=reader.header.sealed))

@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent_store.errors import MalformedExport, StoreError, UnsupportedFormat
-from agent_store.moving.lines import LONGEST, SHORT, end_of, entry_of, fields_of, generation_of, header_of
+from agent_store.moving.lines import (
+    LONGEST,
+    SHORT,
+    Kept,
+    end_of,
+    entry_of,
+    evidence_of,
+    fields_of,
+    generation_of,
+    header_of,
+)
 from agent_store.moving.names import log_called, why_not_log
 from agent_store.reading import LARGEST_PAGE
 
@@ -36,6 +46,9 @@ class Reader:
         """The last line, if it is short: the digest has all before it."""
         self._known: set[tuple[str, str]] = set()
         self._entries = 0
+        self._evidence = 0
+        self.records: dict[int, str] = {}
+        """Of the erased entries of the page that was given last, by their positions."""
         self.page_line = 0
         """The line of the first entry of the page that was given last."""
         self.generations: dict[str, int] = {}
@@ -51,8 +64,13 @@ class Reader:
         except ValueError as error:
             raise self._malformed(error) from None
 
+    @property
+    def line(self) -> int:
+        """The number of the line that was read last."""
+        return self._line
+
     def pages(self, entries: int, *, last: bool = False) -> "Iterator[list[Entry]]":
-        """The next so many entries; with `last` the end must come after them, and nothing after that."""
+        """The next so many entries; with `last`, evidence or the end must come after them."""
         while entries:
             page, error = self._page(min(entries, LARGEST_PAGE))
             entries -= len(page)
@@ -61,18 +79,48 @@ class Reader:
             if error is not None:
                 raise error
             del page  # the next one takes its memory
-        if last:
+        if last and not self._look_at_evidence():
             self._end()
+
+    def has_evidence(self) -> bool:
+        """True where some comes next, after the last entry."""
+        return self._ahead is not None and "note" in self._ahead
+
+    def _look_at_evidence(self) -> bool:
+        try:
+            self._ahead = self._next()
+            if self.header.sealed and not self.has_evidence():
+                raise ValueError(f"{self.header.sealed:,} entries are said to be sealed, and no checkpoint is there")
+        except ValueError as error:
+            raise self._malformed(error) from None
+        return self.has_evidence()
+
+    def evidence(self) -> "Iterator[Kept]":
+        """All of it; the end must come after it, and nothing after that."""
+        while self.has_evidence():
+            try:
+                kept = evidence_of(self._next())
+            except ValueError as error:
+                raise self._malformed(error) from None
+            self._evidence += 1
+            yield kept
+            try:
+                self._ahead = self._next()
+            except ValueError as error:
+                raise self._malformed(error) from None
+            if not self.has_evidence():
+                self._end()
 
     def _page(self, entries: int) -> "tuple[list[Entry], StoreError | None]":
         page: list[Entry] = []
         size = 0
+        self.records = {}
         while len(page) < entries and size < SIZE:
             try:
                 page.append(self._entry())
             except StoreError as error:
                 return page, error
-            size += len(page[-1].payload)
+            size += page[-1].payload_len
             if len(page) == 1:
                 self.page_line = self._line
         return page, None
@@ -84,10 +132,12 @@ class Reader:
                 raise ValueError(
                     f"the file ends after {self._entries:,} entries, and its first line says {self.header.position:,}"
                 )
-            entry = entry_of(fields)
+            entry, record = entry_of(fields)
         except ValueError as error:
             raise self._malformed(error) from None
         self._entries += 1
+        if record is not None:
+            self.records[entry.position] = record
         if (name := (entry.stream, entry.writer)) not in self._known:
             if (why := why_not_log(self._kind, *name)) is not None:
                 raise UnsupportedFormat(f"line {self._line}: the target cannot hold {log_called(*name)}: {why}")
@@ -99,9 +149,10 @@ class Reader:
     def _end(self) -> None:
         try:
             end = end_of(self._next())
-            counted = (self._entries, len(self.generations), self.header.position)
-            if end[:3] != counted:
-                raise ValueError(f"entries, generations and position are said to be {end[:3]}, and are {counted}")
+            counted = (self._entries, len(self.generations), self._evidence, self.header.position)
+            if end[:4] != counted:
+                what = "entries, generations, evidence and position"
+                raise ValueError(f"{what} are said to be {end[:4]}, and are {counted}")
             if end.sha256 != self._digest.hexdigest():
                 raise ValueError("the lines before this one are not those that were written: sha256 is another")
             if self._file.readline(1):

@@ -9,16 +9,24 @@ from agent_store.reading import LARGEST_PAGE
 if TYPE_CHECKING:
     from agent_store._core import Entry, Head
     from agent_store.backends.backend import Backend
+    from agent_store.transaction import Binding
 
 
 class Source:
     """The store as of the position that it has now; what is committed later is not looked at."""
 
-    def __init__(self, backend: "Backend[Any, Any]") -> None:
-        self.backend = backend
+    def __init__(self, binding: "Binding") -> None:
+        # Only now: whoever imports the package pays for what it uses.
+        from agent_store.evidence.shelf import CHECKPOINT, Shelf
+
+        self.backend: Backend[Any, Any] = binding.backend
+        self.shelf = Shelf(binding)
         # In this order: a generation is at least as new as the entries, and gives no value again that they may contain.
-        self.position = backend.position()
-        self.generations = dict(backend.generations())
+        self.position = self.backend.position()
+        self.generations = dict(self.backend.generations())
+        checkpoints = self.shelf.notes(CHECKPOINT, self.shelf.origin() or "", reverse=True)
+        self.sealed = next((found.number for found in checkpoints if found.number <= self.position), 0)
+        """The size of its newest checkpoint."""
 
     def heads(self) -> "list[Head]":
         """As they are now, which may be later."""
@@ -28,6 +36,11 @@ class Source:
         """One entry; None where there is none."""
         page = self.backend.read(self.backend.pages(stream, writer, start=seq, stop=seq + 1), 1)
         return page[0] if page else None
+
+    def record(self, entry: "Entry") -> str | None:
+        """What was signed of the erasure of an entry."""
+        found = self.shelf.erasure(entry.position)
+        return None if found is None else found.note
 
     def pages(self, after: int) -> "Iterator[list[Entry]]":
         """The entries above a position, in lists of any length."""
