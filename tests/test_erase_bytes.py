@@ -15,7 +15,7 @@ import crate
 from agent_store import Store
 from processes import script
 from raw_bytes import found, payload
-from sealing import KEY
+from sealing import KEY, VECTORS
 
 SMALL, LARGE = range(400), range(400, 408)
 
@@ -239,4 +239,36 @@ def test_a_backup_made_afterwards_has_none_of_it(path: Path, tmp_path: Path) -> 
         assert verdict.erased == 2
     assert found(copy, [written(0), written(404)]) == {}
     with agent_store.open(copy) as store:
+        check(store, [0, 404])
+
+
+DIES = """
+import os, sys
+import agent_store
+from agent_store import SigningKey
+
+key = SigningKey.from_seed(sys.argv[2], bytes.fromhex(sys.argv[3]))
+
+class Dying:
+    def __init__(self, backend): self._backend = backend
+    def __getattr__(self, name): return getattr(self._backend, name)
+    def scrub(self): os.kill(os.getpid(), 9)
+
+store = agent_store.open(sys.argv[1])
+store._binding.backend = Dying(store._binding.backend)
+store.erase([1, 405], key)
+"""
+
+
+def test_killed_before_the_bytes_are_gone_the_next_call_removes_them(path: Path) -> None:
+    with agent_store.open(path) as store:
+        fill(store)
+        store.checkpoint(KEY)
+    with script(DIES, path, KEY.name, VECTORS["log_seed"]) as process:
+        assert process.wait(60) == -9
+    assert found(path, [written(0), written(404)])
+    with agent_store.open(path) as store:
+        check(store, [0, 404])
+        assert store.erase([], KEY).gone is True
+        assert found(path, [written(0), written(404)]) == {}
         check(store, [0, 404])
