@@ -28,7 +28,19 @@ CRATE_ROUNDS = 3
 HEADER = ("", "bar", "measured", "lowest … highest", "ours", "by hand", "crate")
 
 HEADER_OF_SLOWEST = ("", "bar", "slowest", "by hand", "median", "longest WAL")
-HEADER_OF_WAKING = ("", "bar", "half", "bar", "99 of 100", "half", "99 of 100", "half by hand", "99 of 100")
+HEADER_OF_WAKING = (
+    "",
+    "bar",
+    "half",
+    "bar",
+    "99 of 100",
+    "half",
+    "99 of 100",
+    "half by hand",
+    "99 of 100",
+    "half of a bare pipe",
+    "99 of 100",
+)
 
 Row = tuple[str, ...]
 
@@ -204,19 +216,24 @@ def test_waking(cell: Waking, folders: Callable[[str], Path], waking: Callable[[
         ratio = found.floor.at(part) / found.ours.at(part)
         mark = "!" if bar is not None and ratio < bar else " "
         row += ["" if bar is None else f"≥ {bar:g} x", f"{ratio:.1f} x{mark}"]
-    for side in (found.ours, found.floor):
+    for side in found:
         row += [f"{side.at(part) * 1e6:,.0f}" for part in (0.5, 0.99)]
     waking(tuple(row))
-
-
-def test_bare_waking(folders: Callable[[str], Path], waking: Callable[[Row], None]) -> None:
-    found = cells_waking.by_pipe(folders("new"), 400)
-    shown = [f"{found.at(part) * 1e6:,.0f}" for part in (0.5, 0.99)]
-    waking(("(a bare pipe between two processes)", "", "", "", "", *shown, "", ""))
 
 
 def test_idle(folders: Callable[[str], Path], waking: Callable[[Row], None]) -> None:
     ours, floor = cells_waking.idle(folders("new"), 5.0)
     mark = "!" if ours > IDLE_AT_MOST * floor else " "
-    shown = (f"≤ {IDLE_AT_MOST:g} x", f"{ours / floor:.3f} x{mark}", "", "", f"{ours:.2%}", "", f"{floor:.2%}", "")
+    shown = (
+        f"≤ {IDLE_AT_MOST:g} x",
+        f"{ours / floor:.3f} x{mark}",
+        "",
+        "",
+        f"{ours:.2%}",
+        "",
+        f"{floor:.2%}",
+        "",
+        "",
+        "",
+    )
     waking(("of one processor, while nothing happens", *shown))

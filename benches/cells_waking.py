@@ -133,16 +133,20 @@ WAKING = (
 class Found(NamedTuple):
     ours: Latencies
     floor: Latencies
+    bare: Latencies
+    """What of it the machine takes, whatever one writes."""
 
 
 def measure(cell: Waking, folder: Path, commits: int, rounds: int) -> Found:
     """In turn, all rounds together."""
     ours: list[float] = []
     floor: list[float] = []
+    bare: list[float] = []
     for _ in range(rounds):
         floor += cell.floor(folder, commits).seconds
         ours += cell.ours(folder, commits).seconds
-    return Found(Latencies(sorted(ours)), Latencies(sorted(floor)))
+        bare += by_pipe(folder, commits).seconds
+    return Found(Latencies(sorted(ours)), Latencies(sorted(floor)), Latencies(sorted(bare)))
 
 
 # What waiting costs while nothing happens: seconds of all processors.

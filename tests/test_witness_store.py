@@ -137,7 +137,7 @@ def test_processes_that_ask_at_once_get_one_history(place: Place) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     children = [
         subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        for name in ("one", "two", "one", "two")
+        for name in ("one", "two", "two")
     ]
     for child in children:
         assert child.stdout is not None

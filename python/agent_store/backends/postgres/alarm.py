@@ -63,13 +63,17 @@ class Alarm:
 
 
 def sleep(timeout: float, alarm: Alarm, other: int | None = None, *, writes: bool = False) -> bool:
-    """Until the alarm is set, or the other descriptor is readable (or can be written to); True for the other one."""
+    """Until the alarm is set, which it is no more then, or the other descriptor is readable (or can be written to).
+
+    True where the alarm was set.
+    """
     if not hasattr(select, "poll"):
         both = [alarm.fileno()] if other is None else [alarm.fileno(), other]
         found = select.select(both, both[1:] if writes else [], [], max(0.0, timeout))
-        return other in found[0] or other in found[1]
+        return alarm.fileno() in found[0] and alarm.clear()
     poll = select.poll()
     poll.register(alarm.fileno(), select.POLLIN)
     if other is not None:
         poll.register(other, select.POLLIN | (select.POLLOUT if writes else 0))
-    return any(descriptor == other for descriptor, _ in poll.poll(max(0.0, timeout) * 1_000))
+    # Not to be emptied where it is empty, which would be an exception: it takes longer than all else here.
+    return any(descriptor == alarm.fileno() for descriptor, _ in poll.poll(max(0.0, timeout) * 1_000)) and alarm.clear()

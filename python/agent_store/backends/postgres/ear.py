@@ -102,13 +102,13 @@ class Ear:
         """Sleep until something comes, or the alarm is set, then True. OperationalError for a lost connection."""
         if self._since is not None:
             timeout = min(timeout, self._since + ANSWER - time.monotonic())
-        sleep(timeout, self._alarm, self._pgconn.socket, writes=self._unsent)
-        alarmed = self._alarm.clear()
+        alarmed = sleep(timeout, self._alarm, self._pgconn.socket, writes=self._unsent)
         with self._lock:
             rung = self._take()
         if rung:
             self.heard = time.monotonic()
             self._rung()
+            time.sleep(0)  # Who was woken is to have the interpreter now.
         return alarmed
 
     def _take(self) -> bool:

@@ -103,7 +103,6 @@ class Listener:
         until = time.monotonic() + pause
         while (left := until - time.monotonic()) > 0 and not self.closing:
             sleep(left, self.alarm)
-            self.alarm.clear()
 
     def _let_go(self) -> None:
         ear, self._ear = self._ear, None
