@@ -61,7 +61,7 @@ Found = tuple[int, int, bytes]  # position, bytes of the payload, hash of the le
 
 
 def _wanted(entries: "Entry | int | Iterable[Entry | int]") -> list[Wanted]:
-    given = [entries] if isinstance(entries, Entry | int) else list(entries)
+    given: list[object] = [entries] if isinstance(entries, Entry | int) else list(entries)
     wanted: dict[int, Entry | None] = {}
     for each in given:
         if not isinstance(each, Entry | int) or isinstance(each, bool):
