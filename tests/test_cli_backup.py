@@ -42,7 +42,15 @@ def test_it_says_that_the_copy_holds(path: Path, copy: Path, capsys: Capture) ->
     assert call(capsys, "backup", path, copy) == (0, said, "")
     assert names(copy) == ["copy.db"]
     status, output, _ = call(capsys, "backup", path, copy.with_name("second.db"), "--json")
-    verdict = {"holds": True, "entries": 60, "logs": 3, "entries_hold": 60, "breaks_total": 0, "broken_logs": 0}
+    verdict = {
+        "holds": True,
+        "entries": 60,
+        "logs": 3,
+        "entries_hold": 60,
+        "breaks_total": 0,
+        "broken_logs": 0,
+        "erased": 0,
+    }
     assert (status, json.loads(output)) == (0, verdict)
     assert path.read_bytes() == before
     with agent_store.open(path) as store, agent_store.open(copy) as other:

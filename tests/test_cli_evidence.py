@@ -245,6 +245,8 @@ def test_a_witness(sealed: Files, call: Call, tmp_path: Path) -> None:
     assert Checkpoint(cosigned).signers == (ORIGIN, "witness.example/w1")
     status, shown, _ = call("verify", "--key", sealed.pub, "--policy", trusted, "--max-age", 3600, sealed.db)
     assert status == 0, shown
+    assert call("verify", "--key", sealed.pub, "--witness", public.strip(), sealed.db)[0] == 0
+    assert call("verify", "--key", sealed.pub, "--witness", sealed.other, sealed.db)[0] == 2, "it is of another kind"
     assert (
         "the same for everybody, whoever has the key, unless these lie together with them: witness.example/w1" in shown
     )
@@ -257,7 +259,7 @@ def test_a_witness(sealed: Files, call: Call, tmp_path: Path) -> None:
     assert (status, shown) == (1, "")
     assert "ask again with --since 3" in errors
     request.write_text(call("checkpoint", "--since", 3, sealed.db)[1])
-    assert call(*cosign, request)[0] == 0
+    assert call("cosign", "--key", sealed.pub, witness, key, request)[0] == 0
     seen = call("cosign", "--seen", ORIGIN, witness, key)[1]
     assert Checkpoint(seen).size == 4
     assert call("cosign", "--seen", "nobody", witness, key)[0] == 1
@@ -293,6 +295,8 @@ WRONG: list[list[object]] = [
     ["checkpoint", "DB", "KEY", "--all"],
     ["checkpoint", "DB", "--since", "-1"],
     ["cosign", "DB", "KEY", "request"],
+    ["cosign", "DB", "KEY", "request", "--key", "PUB", "--policy", "PUB"],
+    ["verify", "DB", "--key", "PUB", "--policy", "PUB", "--witness", "PUB"],
     ["cosign", "DB", "KEY", "--forks", "--seen", "x"],
     ["verify", "DB", "orders", "shop-1", "--key", "PUB"],
     ["verify", "DB", "--origin", "x"],

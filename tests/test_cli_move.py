@@ -17,7 +17,7 @@ from tampering import BOB_SEVENTH, build, damage
 Capture = pytest.CaptureFixture[str]
 WITHOUT_RICH = "import sys; sys.modules['rich'] = None\nfrom agent_store.cli import main; sys.exit(main(sys.argv[1:]))"
 PLAIN = (sys.executable, "-c", WITHOUT_RICH)
-HELD = {"holds": True, "entries": 60, "logs": 3, "entries_hold": 60, "breaks_total": 0, "broken_logs": 0}
+HELD = {"holds": True, "entries": 60, "logs": 3, "entries_hold": 60, "breaks_total": 0, "broken_logs": 0, "erased": 0}
 
 
 @pytest.fixture

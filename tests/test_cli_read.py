@@ -140,7 +140,15 @@ def test_verify_a_store_that_holds(built: Path, capsys: Capture) -> None:
     text = f"{built} holds: {{}}, every hash recomputed"
     assert call(capsys, "verify", built) == (0, [text.format("60 entries in 3 logs")])
     assert call(capsys, "verify", built, "room", "bob") == (0, [text.format("20 entries in 1 log")])
-    counts = {"holds": True, "entries": 60, "logs": 3, "entries_hold": 60, "breaks_total": 0, "broken_logs": 0}
+    counts = {
+        "holds": True,
+        "entries": 60,
+        "logs": 3,
+        "entries_hold": 60,
+        "breaks_total": 0,
+        "broken_logs": 0,
+        "erased": 0,
+    }
     assert objects(capsys, "verify", built) == (0, [counts])
 
 
@@ -168,6 +176,7 @@ def test_verify_lists_every_break(built: Path, capsys: Capture) -> None:
         "entries_hold": 57,
         "breaks_total": 3,
         "broken_logs": 2,
+        "erased": 0,
     }
     # Of one log only what is of that log, and all of that.
     damage(built, "UPDATE _agent_store_entries SET payload = x'00' WHERE log = 2 AND seq = 3")

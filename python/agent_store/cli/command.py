@@ -71,7 +71,7 @@ class Command:
             if isinstance(value, str):
                 setattr(options, name, value.removeprefix(MARK))
             elif isinstance(value, list):
-                setattr(options, name, [item.removeprefix(MARK) for item in value])
+                setattr(options, name, [item.removeprefix(MARK) if isinstance(item, str) else item for item in value])
         return options
 
 

@@ -1,5 +1,6 @@
 """What the commands of evidence are given: keys, and texts in files."""
 
+import argparse
 import os
 import re
 import sys
@@ -74,6 +75,15 @@ def signing_key(path: str) -> "SigningKey":
 def verifier_keys(given: Sequence[str] | None) -> list[str]:
     """Each as a verifier key's text; none where none was given."""
     return [key for one in given or () for key in _keys_of(one)]
+
+
+def witnesses_of(options: argparse.Namespace) -> str | list[str] | None:
+    """Those of --witness, or the text of --policy."""
+    if options.policy is not None and options.witnesses is not None:
+        raise Problem("either --witness or --policy", "a policy names its witnesses itself", status=UNUSABLE)
+    if options.policy is not None:
+        return text_of(options.policy, "a policy")
+    return None if options.witnesses is None else verifier_keys(options.witnesses)
 
 
 def _keys_of(given: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from agent_store.cli.errors import FAILED, UNUSABLE, Problem
-from agent_store.cli.given import text_of, verifier_keys
+from agent_store.cli.given import text_of, verifier_keys, witnesses_of
 from agent_store.cli.output import Output, readable
 
 NONE = "a receipt is checked under the --key of the store that it is of"
@@ -18,13 +18,13 @@ def check_receipt(options: argparse.Namespace, out: Output) -> int:
 
     keys = verifier_keys(options.keys)
     if not keys or options.stream is not None or options.checkpoint is not None or options.max_age is not None:
-        wrong = "--receipt goes with --key, --origin and --policy only" if keys else NONE
+        wrong = "--receipt goes with --key, --origin, --witness and --policy only" if keys else NONE
         raise Problem(wrong, "see agent-store verify --help", status=UNUSABLE)
     entry = _entry(options.db)
     receipt = entry.get("receipt") if options.receipt == "-" else text_of(options.receipt, "a receipt")
     if not isinstance(receipt, str):
         raise Problem(f"{options.db} has no receipt in it", "--receipt FILE gives one", status=UNUSABLE)
-    policy = None if options.policy is None else text_of(options.policy, "a policy")
+    policy = witnesses_of(options)
     try:
         checkpoint = agent_store.verify_receipt(receipt, entry, keys, options.origin, policy=policy)
     except errors.EvidenceRefused as refused:
@@ -43,7 +43,7 @@ def check_receipt(options: argparse.Namespace, out: Output) -> int:
     if withheld:
         out.line("its payload was withheld: proven are its hash and its length, not what it says")
     if policy is None:
-        out.line("not proven: that others are shown the same, which takes witnesses (--policy)")
+        out.line("not proven: that others are shown the same, which takes witnesses (--witness)")
     return 0
 
 

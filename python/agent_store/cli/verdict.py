@@ -114,7 +114,7 @@ def _not_proven(verdict: "Verdict", asked: Mapping[str, Any]) -> Iterator[str]:
     if "checkpoint" not in asked:
         yield "that this is the newest state: an older copy put back looks the same (--checkpoint, one that you kept)"
     if not verdict.witnessed:
-        yield "anything against who has the key, and could sign another history (--policy, with witnesses)"
+        yield "anything against who has the key, and could sign another history (--witness)"
     elif verdict.signed > verdict.witnessed:
         newer = _positions(verdict.witnessed + 1, verdict.signed)
         yield f"{newer}: cosigned by no witness yet; who has the key could sign another history of them"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_store.cli.command import Command, Parser, add_log, no_log, open_to_read, seconds
 from agent_store.cli.errors import UNUSABLE, Problem
-from agent_store.cli.given import add_keys, text_of, verifier_keys
+from agent_store.cli.given import add_keys, text_of, verifier_keys, witnesses_of
 from agent_store.cli.output import Output
 from agent_store.cli.terminal import bar
 from agent_store.cli.verdict import print_verdict
@@ -37,7 +37,7 @@ EXAMPLES = """
   agent-store verify app.db conv:demo alice
   agent-store verify --json app.db | jq -r 'select(.kind) | .stream'
   agent-store verify --key db1.pub --checkpoint checkpoint.txt app.db
-  agent-store verify --key db1.pub --policy witnesses.policy --max-age 86400 app.db
+  agent-store verify --key db1.pub --witness w1.pub --max-age 86400 app.db
   agent-store verify --key db1.pub --receipt receipt.txt entry.json
 """
 
@@ -49,7 +49,14 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--checkpoint", metavar="FILE", help="a checkpoint that you kept: the store must still contain what it seals"
     )
-    parser.add_argument("--policy", metavar="FILE", help="which witnesses must have cosigned (C2SP tlog-policy)")
+    parser.add_argument(
+        "--witness",
+        metavar="KEY",
+        action="append",
+        dest="witnesses",
+        help="this witness must have cosigned, and all such",
+    )
+    parser.add_argument("--policy", metavar="FILE", help="how many of which witnesses must have (C2SP tlog-policy)")
     parser.add_argument(
         "--max-age", type=seconds, metavar="SECONDS", help="their cosignatures must not be older, by their clocks"
     )
@@ -67,7 +74,7 @@ def run(options: argparse.Namespace, out: Output) -> int:
 
         return check_receipt(options, out)
     evidence = _evidence(options)
-    if Path(options.db).is_dir():
+    if evidence and Path(options.db).is_dir():
         verdict = _directory(options, evidence)
         print_verdict(options.db, verdict, out, evidence)
         return 0 if verdict.holds else 1
@@ -90,7 +97,7 @@ def _evidence(options: argparse.Namespace) -> dict[str, Any]:
     others = {
         "origin": options.origin,
         "checkpoint": options.checkpoint and text_of(options.checkpoint, "a checkpoint"),
-        "witnesses": options.policy and text_of(options.policy, "a policy"),
+        "witnesses": witnesses_of(options),
         "max_age": options.max_age,
     }
     given = {name: value for name, value in others.items() if value is not None}
@@ -99,8 +106,8 @@ def _evidence(options: argparse.Namespace) -> dict[str, Any]:
         wrong = "--origin alone proves nothing: whose signature is to be believed says --key"
     elif (keys or given) and options.stream is not None:
         wrong = "what is sealed is a whole store: either STREAM and WRITER, or --key and what goes with it"
-    elif options.max_age is not None and options.policy is None:
-        wrong = "--max-age is about the witnesses of a --policy"
+    elif options.max_age is not None and "witnesses" not in given:
+        wrong = "--max-age is about witnesses: --witness or --policy"
     if wrong:
         raise Problem(wrong, "see agent-store verify --help", status=UNUSABLE)
     return {"keys": keys, **given} if keys else given
