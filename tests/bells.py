@@ -101,7 +101,7 @@ class Another:
         return (now - self.written()) / 1e9
 
 
-def ended(wait: Callable[[], bool], meanwhile: Callable[[], object]) -> tuple[object, float]:
+def ended(wait: Callable[[], object], meanwhile: Callable[[], object]) -> tuple[object, float]:
     """What became of a wait in another thread, and how long that took after `meanwhile` was called."""
     came: list[tuple[object, float]] = []
 

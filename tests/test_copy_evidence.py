@@ -2,6 +2,8 @@
 
 import io
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,13 @@ def test_the_copy_can_be_sealed_on_and_what_is_new_follows(source: Store, store:
         assert len([entry for entry in store.entries() if entry.erased]) == len(ERASED) + 4
 
 
+def holding(secret: bytes, folder: Path) -> list[str]:
+    """Which of the target's files have these bytes: another process looks, as the store is open here."""
+    code = "import pathlib, sys; print(*[f.name for f in pathlib.Path(sys.argv[1]).glob('target.db*') "
+    code += "if sys.argv[2].encode() in f.read_bytes()])"
+    return subprocess.check_output([sys.executable, "-c", code, folder, secret], text=True).split()
+
+
 def test_an_erased_payload_leaves_the_files_of_a_copy(source: Store, tmp_path: Path) -> None:
     secret = b"what is to be forgotten"
     source.log("s", "secret").append(secret)
@@ -95,9 +104,9 @@ def test_an_erased_payload_leaves_the_files_of_a_copy(source: Store, tmp_path: P
         agent_store.copy(source, store)
         source.checkpoint(NEW)
         source.erase(next(source.entries(reverse=True)), NEW)
+        assert holding(secret, tmp_path) == ["target.db-wal"]
         agent_store.copy(source, store)
-    found = [file.name for file in tmp_path.glob("target.db*") if secret in file.read_bytes()]
-    assert found == []
+        assert holding(secret, tmp_path) == []
 
 
 def test_a_newer_cosignature_follows(source: Store, store: Store) -> None:
@@ -132,12 +141,13 @@ def test_what_is_sealed_meanwhile_is_not_in_it(source: Store, store: Store, monk
     assert kept(store) == [row for row in before if row in kept(store)] == before
 
 
-def test_tiles_are_made_anew(source: Store, store: Store) -> None:
+@pytest.mark.parametrize("wrong", [[(0, 0), (0, 1), (1, 0)], [(1, 0)]], ids=["cut off", "of another root"])
+def test_tiles_are_made_anew(source: Store, store: Store, wrong: list[tuple[int, int]]) -> None:
     """Whatever those of the source say, and those that the target had."""
     agent_store.copy(source, store)
     backend = store._binding.backend
-    for level, number in ((0, 0), (0, 1), (1, 0)):
-        backend.change("set_tile", level, number, bytes(32))
+    for place in wrong:
+        backend.change("set_tile", *place, bytes(32))
     source.log("s", "w").append_many([b"x"] * 300)
     source.checkpoint(NEW)
     wanted = carried(source)
@@ -254,3 +264,24 @@ def test_the_source_is_told_in_the_error(whole: Path, tmp_path: Path) -> None:
     ):
         agent_store.copy(source, store)
     assert caught.value.__notes__ == ["this is in the source"]
+
+
+def test_evidence_is_on_disk_when_it_returns(source: Store, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, begun = store._binding.backend, []
+
+    class Backend:
+        """The store's, which is asked how its transactions began."""
+
+        def __getattr__(self, name: str) -> Any:
+            return begin if name == "begin" else getattr(backend, name)
+
+    def begin(within: Any = None, *, synced: bool = False) -> Any:
+        begun.append(synced)
+        return backend.begin(within, synced=synced)
+
+    monkeypatch.setattr(store._binding, "backend", Backend())
+    agent_store.copy(source, store)
+    assert begun == [False, True]
+    begun.clear()
+    agent_store.copy(source, store)
+    assert begun == []

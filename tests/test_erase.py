@@ -2,6 +2,8 @@
 
 import pickle
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -303,3 +305,46 @@ def test_the_answer(store: Store) -> None:
     assert isinstance(answer, Erasure)
     assert answer.gone in {True, None}
     assert store.position() == 10
+
+
+@pytest.mark.differs("one connection")
+def test_two_who_erase_at_once_leave_one_record(store: Store) -> None:
+    store.append_many([("s", "w", b"secret %d" % number) for number in range(200)])
+    store.checkpoint(KEY)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: store.erase(range(1, 201), KEY).notes, range(4)))
+    assert len(answers[0]) == 200
+    assert all(notes == answers[0] for notes in answers)
+    assert store.verify(keys=KEY).holds
+
+
+@pytest.mark.differs("one connection")
+def test_others_write_and_verify_meanwhile(store: Store) -> None:
+    """Nobody sees a hash that is broken, nor half of an erasure."""
+    rows = [("s", f"w{number % 5}", b"secret %d" % number) for number in range(2_000)]
+    store.append_many(rows)
+    store.checkpoint(KEY)
+    over = Event()
+
+    def look() -> list[str]:
+        wrong: list[str] = []
+        while not over.is_set():
+            wrong += [str(each) for each in store.verify().breaks]
+            wrong += [str(entry) for entry in store.entries() if not entry.erased and not entry.payload]
+        return wrong
+
+    def write() -> None:
+        while not over.is_set():
+            store.log("other", "w").append(b"more")
+
+    with ThreadPoolExecutor(2) as pool:
+        looking, writing = pool.submit(look), pool.submit(write)
+        try:
+            for start in range(1, 2_000, 400):
+                store.erase(range(start, start + 200, 3), KEY)
+        finally:
+            over.set()
+        assert looking.result() == []
+        writing.result()
+    store.checkpoint(KEY)
+    assert store.verify(keys=KEY).holds

@@ -1,7 +1,11 @@
 """A sealed store as a directory of static files: byte for byte what C2SP's tlog-tiles says, and carried on."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,6 +213,7 @@ def test_an_export_that_did_not_come_to_its_end(path: Path, directory: Path) -> 
         with pytest.raises(Stop):
             export_tiles(store, directory, progress=stop)
         assert "checkpoint" not in read(directory)
+        (directory / "checkpoint-unfinished-0123456789abcdef").write_bytes(first.encode()[:20])
         export_tiles(store, directory)
         second = sealed(store, 1_000)
         with pytest.raises(Stop):
@@ -217,6 +222,15 @@ def test_an_export_that_did_not_come_to_its_end(path: Path, directory: Path) -> 
         export_tiles(store, directory)
         assert read(directory) == {**read(directory), **expected(store, second)}
     assert verify_tiles(directory, KEY.verifier, checkpoint=second).holds
+
+
+def test_a_file_that_cannot_be_written(path: Path, directory: Path) -> None:
+    (directory / "tile/0/000.p/3").mkdir(parents=True)
+    with agent_store.open(path) as store:
+        sealed(store, 3)
+        with pytest.raises(IsADirectoryError):
+            export_tiles(store, directory)
+        assert list(read(directory)) == ["tile/entries/000.p/3"]
 
 
 def test_progress_is_told(path: Path, directory: Path) -> None:
@@ -300,3 +314,55 @@ def test_the_facts_of_a_receipt_are_in_the_bundle(path: Path, directory: Path) -
         "content_hash": content_hash.hex(), "payload_len": payload_len,
     }  # fmt: skip
     agent_store.verify_receipt(receipt, json.loads(json.dumps(facts)), KEY.verifier)
+
+
+def test_an_erased_entry_is_exported_like_any_other(path: Path, directory: Path) -> None:
+    """Its leaf has the hash and the length, which stay."""
+    with agent_store.open(path) as store:
+        sealed(store, 300)
+        export_tiles(store, directory)
+        before = read(directory)
+        store.erase([7, 300], KEY)
+        shutil.rmtree(directory)
+        export_tiles(store, directory)
+    assert read(directory) == before
+
+
+SEALER = """
+import sys, agent_store
+from pathlib import Path
+from sealing import KEY, append
+with agent_store.open(sys.argv[1], durability="normal") as store:
+    while True:
+        append(store, 700)
+        store.checkpoint(KEY)
+        agent_store.export_tiles(store, sys.argv[2])
+        print("exported", flush=True)
+"""
+
+
+def test_an_exporter_that_is_killed(path: Path, directory: Path) -> None:
+    """Whenever: what others read holds, and the next one carries it on."""
+    last = None
+    for number in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SEALER, path, directory],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        )
+        with process:
+            assert process.stdout is not None
+            for _ in range(number):
+                assert process.stdout.readline() == b"exported\n"
+            time.sleep(0.003 * number)
+            process.kill()
+        if number == 0:
+            continue
+        verdict = verify_tiles(directory, KEY.verifier, checkpoint=last)
+        assert verdict.holds, verdict
+        last = verdict.checkpoint
+    with agent_store.open(path) as store:
+        assert store.position() > 0
+        newest = store.checkpoint(KEY)
+        export_tiles(store, directory)
+    assert verify_tiles(directory, KEY.verifier, checkpoint=newest).signed == newest.size

@@ -18,7 +18,9 @@ from agent_store.evidence import note
 from agent_store.evidence.checkpoint import text_of
 from agent_store.evidence.erasure import Record
 from agent_store.evidence.facts import facts_of
-from carried import NEW, WRITER, carried, kept, sealed
+from agent_store.evidence.heads import SignedHead
+from agent_store.evidence.keys import VerifierKey
+from carried import ADA, NEW, WRITER, carried, kept, sealed
 from moving import exported
 
 Lines = list[dict[str, Any]]
@@ -79,29 +81,20 @@ def swapped(one: int, other: int) -> Callable[[Lines], Lines]:
     return swap
 
 
-def unerased(lines: Lines) -> Lines:
+def unerased(position: int, key: SigningKey) -> Callable[[Lines], Lines]:
     """What somebody would write who says of an entry that was never erased that it was."""
-    at = where(position=20)
-    entry = lines[at]
+    entry = LINES[where(position=position)]
     size = len(b64decode(entry["payload"]))
-    facts = agent_store.Entry(
-        entry["stream"],
-        entry["writer"],
-        entry["seq"],
-        bytes.fromhex(entry["prev_hash"]),
-        bytes.fromhex(entry["content_hash"]),
-        None,
-        20,
-        payload_len=size,
-    )
-    record = Record(WRITER.name, 20, size, facts_of(facts).leaf_hash()).sign(WRITER)
-    return altered(at, payload=None, payload_len=size, erasure=record)(lines)
+    leaf = facts_of(entry | {"payload": None, "payload_len": size}).leaf_hash()
+    record = Record(key.name, position, size, leaf).sign(key)
+    return altered(where(position=position), payload=None, payload_len=size, erasure=record)
 
 
 STRANGER = SigningKey.from_seed(NEW.name, bytes([9]) * 32)
 FORGED = note.sign(text_of(NEW.name, 300, bytes(32)), NEW)
 UNDER_ANOTHER_NAME = note.sign(text_of(WRITER.name, 300, bytes(32)), WRITER)
 OF_ANOTHER = Record(NEW.name, 7, LINES[ERASED]["payload_len"], bytes(32)).sign(NEW)
+OTHER_HEAD = note.sign(SignedHead("signed", ADA, 10, bytes(32), VerifierKey.of(WRITER)).text, WRITER)
 OF_NEXT = LINES[ERASED + 1]["erasure"]
 HEAD, ROTATION = where(evidence="head"), where(evidence="rotation")
 COSIGNED, WITNESSED, FORK = where(evidence="cosignature"), where(evidence="witnessed"), where(evidence="fork")
@@ -118,7 +111,8 @@ ATTACKS: dict[str, tuple[Callable[[Lines], Lines], int | None, str]] = {
     "with another length": (altered(ERASED, payload_len=5_000), ERASED, "it is of another entry"),
     "with a length too large": (altered(ERASED, payload_len=1 << 30), ERASED, "payload_len must be at most 512 MiB"),
     "of another stream": (altered(ERASED, stream="other"), None, "comes after none of its log"),
-    "erased under another origin": (unerased, None, "it is of 'writer.example/ada', and the checkpoints are of"),
+    "erased under another origin": (unerased(20, WRITER), None, "and the checkpoints are of 'audit"),
+    "erased without a checkpoint over it": (unerased(305, STRANGER), None, "305 is erased, and 300 are sealed"),
     "a checkpoint with another root": (altered(LAST, note=FORGED), LAST, "its root is not that of the first 300"),
     "a checkpoint of another origin": (
         altered(LAST, name=WRITER.name, note=UNDER_ANOTHER_NAME), LAST, "one store, one origin"),
@@ -137,6 +131,7 @@ ATTACKS: dict[str, tuple[Callable[[Lines], Lines], int | None, str]] = {
     "a cosignature that is none": (altered(COSIGNED, note="x"), COSIGNED, "cosignature"),
     "a head of another entry": (replaced(HEAD, "\n10\n", "\n9\n"), HEAD, "head"),
     "a head kept as another": (altered(HEAD, number=9), HEAD, "was kept as another"),
+    "a head of another hash": (altered(HEAD, note=OTHER_HEAD), HEAD, "its writer signed another entry 10"),
     "a head by another key": (altered(HEAD, note=LINES[ROTATION]["note"]), HEAD, "head"),
     "a rotation by one key": (
         altered(ROTATION, note=LINES[ROTATION]["note"].rpartition("— ")[0]), ROTATION, "rotation"),

@@ -15,15 +15,15 @@ from sealing import KEY, OTHER, STRANGER, WITNESS
 from tile_files import Files, files_of, leaves_of, read, signed, written
 
 
-def some(entries: int) -> list[bytes]:
+def some(entries: int, payload: bytes = b"%d") -> list[bytes]:
     """Leaves of three logs in turn."""
     with agent_store.open(":memory:") as store:
-        store.append_many([("s", f"w{number % 3}", b"%d" % number) for number in range(entries)])
+        store.append_many([("s", f"w{number % 3}", payload % number) for number in range(entries)])
         return leaves_of(store.entries())
 
 
 LEAVES = some(70_000)
-OTHERS = some(600)[::-1]
+OTHERS = some(600, b"another %d")
 
 
 def of(size: int, directory: Path) -> Path:
@@ -143,6 +143,26 @@ def test_one_alteration_is_one_break(tmp_path: Path, name: str) -> None:
     assert (found.kind, found.position) == ("seal", {"tile/0/001": 512, "tile/1/000.p/2": 257}.get(name, 700))
 
 
+def test_a_full_tile_above_the_leaves(tmp_path: Path) -> None:
+    of(70_000, tmp_path)
+    tile = (tmp_path / "tile/1/000").read_bytes()
+    (tmp_path / "tile/1/000").write_bytes(tile[:320] + bytes(32) + tile[352:])
+    (found,) = verdict_of(tmp_path).breaks
+    assert (found.kind, found.position) == ("seal", 2_561)
+    assert found.detail == "tile 0 of level 1 is not made of the roots of the tiles below it"
+
+
+def test_everything_recomputed_after_an_edit_under_the_old_checkpoint(tmp_path: Path) -> None:
+    """By whoever can write the files, and has not the key."""
+    written(tmp_path, files_of(LEAVES[1:301], signed(LEAVES[:300], KEY)))
+    verdict = verdict_of(tmp_path)
+    assert (verdict.integrity, verdict.signed) == ("fails", 0)
+    assert "the tree has another root than its checkpoint" in [found.detail for found in verdict.breaks]
+    written(tmp_path, files_of(OTHERS[:300], signed(LEAVES[:300], KEY)))
+    (found,) = verdict_of(tmp_path).breaks
+    assert (found.kind, found.detail) == ("seal", "the tree has another root than its checkpoint")
+
+
 def resigned(leaves: list[bytes], key: SigningKey, directory: Path) -> Path:
     return written(directory, files_of(leaves, signed(leaves, key)))
 
@@ -152,7 +172,7 @@ def resigned(leaves: list[bytes], key: SigningKey, directory: Path) -> Path:
     [
         ([*LEAVES[:5], *LEAVES[6:20]], "gap", 8, "entry 2 is missing"),
         ([*LEAVES[:5], *LEAVES[4:20]], "order", 6, "it stands after entry 2 of its log"),
-        ([*LEAVES[:3], *OTHERS[:1]], "gap", 4, "entries 2 to 199 are missing"),
+        ([*LEAVES[:3], LEAVES[597]], "gap", 4, "entries 2 to 199 are missing"),
         ([*LEAVES[:3], LEAVES[3][:-60] + b"\1" + LEAVES[3][-59:]], "link", 4, "prev_hash is not the content_hash"),
         ([*LEAVES[:3], b"a leaf of another program"], "malformed", 4, "the leaf is not that of an entry"),
         ([*LEAVES[:3], LEAVES[3] + b"\0"], "malformed", 4, "the leaf is not that of an entry"),

@@ -14,6 +14,8 @@ from agent_store.evidence.growth import FULL, HASH
 CHECKPOINT = "checkpoint"
 TILE = "tile"
 ENTRIES = "entries"
+UNFINISHED = "-unfinished-"
+"""After the name of a file that is being written, before 16 digits."""
 LONGEST_LEAF = (1 << 16) - 1  # bytes
 _LONGEST_CHECKPOINT = 1 << 20  # bytes: a hundred signatures are a tenth of it
 
@@ -77,7 +79,7 @@ class Directory:
     def write(self, name: str, data: bytes) -> None:
         """Whoever reads meanwhile sees the file that was there, or the new one, and no part of it."""
         path = self.path / name
-        unfinished = path.with_name(f"{path.name}-unfinished-{os.urandom(8).hex()}")
+        unfinished = path.with_name(f"{path.name}{UNFINISHED}{os.urandom(8).hex()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             unfinished.write_bytes(data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent_store._core import Entry, edge_of, leaf, root_of, unbundle
 from agent_store.errors import ChainBroken, MalformedEvidence, NotSealed, TargetDiverged
 from agent_store.evidence.checkpoint import Checkpoint
-from agent_store.evidence.directory import CHECKPOINT, ENTRIES, TILE, Directory, bundle_of, path_of
+from agent_store.evidence.directory import CHECKPOINT, ENTRIES, TILE, UNFINISHED, Directory, bundle_of, path_of
 from agent_store.evidence.growth import FULL, HASH, Growth
 from agent_store.evidence.shelf import Shelf
 from agent_store.store import Store, binding_of
@@ -39,15 +39,12 @@ def export_tiles(
     if checkpoint is None:
         raise NotSealed(store.position(), 0)
     target = Directory(directory)
-    tree, begun = _carried_on(target, checkpoint, Shelf(binding))
+    tree = _carried_on(target, checkpoint, Shelf(binding))
     ticker = Ticker(progress, checkpoint.size)
     entries = islice(store.entries(after=tree.size), checkpoint.size - tree.size)
     while leaves := [_leaf(entry) for entry in islice(entries, FULL)]:
         number, data = tree.size // FULL, bundle_of(leaves)
         hashes, _ = unbundle(data)
-        if not hashes.startswith(begun):
-            raise _diverged(target, "the last leaves in it are not those of the store")
-        begun = b""
         target.write(path_of(ENTRIES, number, len(leaves)), data)
         for level, place, tile in tree.add(hashes):
             if len(tile) == FULL * HASH:
@@ -67,11 +64,11 @@ def _leaf(entry: Entry) -> bytes:
     return leaf(entry.stream, entry.writer, entry.seq, entry.prev_hash, entry.content_hash, entry.payload_len)
 
 
-def _carried_on(target: Directory, checkpoint: Checkpoint, shelf: Shelf) -> tuple[Growth, bytes]:
-    """The tree of the bundles in it that are full, and the hashes of the leaves in the one that is not."""
+def _carried_on(target: Directory, checkpoint: Checkpoint, shelf: Shelf) -> Growth:
+    """The tree of the bundles in it that are full: the last one, which is not, is made anew."""
     before = _published(target)
     if before is None:
-        return Growth(), b""
+        return Growth()
     if before.origin != checkpoint.origin:
         raise _diverged(target, f"it is of {before.origin!r}, and the store of {checkpoint.origin!r}")
     if before.size > checkpoint.size:
@@ -85,8 +82,8 @@ def _carried_on(target: Directory, checkpoint: Checkpoint, shelf: Shelf) -> tupl
     if root_of(before.size, shelf.tiles(places)) != before.root:
         raise _diverged(target, "its checkpoint is not of the history of this store")
     if before.size < FULL:
-        return Growth(), b"".join(edge)
-    return Growth(before.size - before.size % FULL, [b"", *edge[1:]]), edge[0]
+        return Growth()
+    return Growth(before.size - before.size % FULL, [b"", *edge[1:]])
 
 
 def _published(target: Directory) -> Checkpoint | None:
@@ -97,7 +94,8 @@ def _published(target: Directory) -> Checkpoint | None:
     except MalformedEvidence as error:
         raise _diverged(target, str(error)) from None
     # What an export that did not come to its end has left is written over.
-    others = sorted({file.name for file in _files(target)} - {TILE})
+    names = {file.name for file in _files(target)} - {TILE}
+    others = sorted(name for name in names if not name.startswith(CHECKPOINT + UNFINISHED))
     if others:
         raise _diverged(target, f"{others[0]!r} is in it, and no checkpoint")
     return None

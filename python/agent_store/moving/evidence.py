@@ -81,7 +81,7 @@ class Evidence:
 
     def settle(self) -> None:
         """After the last commit: what was erased in the target leaves no bytes behind."""
-        if self._erasures.later:
+        if self._erasures.later and self._target.backend.commits:
             self._target.backend.scrub()
 
 
