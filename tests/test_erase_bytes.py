@@ -106,21 +106,22 @@ def test_whatever_the_pages_are_like(path: Path, pragmas: list[str]) -> None:
 
 def test_no_byte_is_left_in_a_file_of_the_crate(path: Path) -> None:
     """Its table is among the free pages then."""
-    crate.append(path, "s", "w", [written(number) for number in range(300)])
+    payloads = [payload(1_000 + number, 3_000) for number in range(40)]
+    crate.append(path, "s", "w", payloads)
     with agent_store.open(path) as store:
-        [[free]] = store.query("PRAGMA freelist_count")
-        assert free > 5
         store.checkpoint(KEY)
-        assert store.erase([1, 2, 300], KEY).gone is True
-        assert found(path, [written(number) for number in (0, 1, 299)]) == {}
-        assert store.query("PRAGMA freelist_count") > [(0,)]
-    [first, *_] = crate.entries(path, "s", "w")
-    assert first.payload == b""
+        assert store.query("PRAGMA freelist_count") > [(30,)]
+        assert store.erase(range(1, 40), KEY).gone is True
+        assert found(path, payloads[:-1]) == {}
+        assert store.query("PRAGMA freelist_count") > [(30,)]
+        assert store.verify(keys=KEY).holds
+    assert [entry.payload for entry in crate.entries(path, "s", "w")] == [b""] * 39 + payloads[-1:]
     [told] = crate.run("verify", path, "s", "w")
     assert "error" in told
 
 
-def test_no_byte_is_left_in_pages_that_were_free_and_are_used_again(path: Path) -> None:
+@pytest.mark.parametrize("size", [5_000, 3_000, 12_000])
+def test_no_byte_is_left_in_pages_that_were_free_and_are_used_again(path: Path, size: int) -> None:
     """Where few were free, the page that listed them keeps most of what it had, wherever that is used."""
     for number in range(6):
         crate.append(path, "s", "w", [written(number)])
@@ -129,14 +130,54 @@ def test_no_byte_is_left_in_pages_that_were_free_and_are_used_again(path: Path) 
         store.checkpoint(KEY)
         store.execute("CREATE TABLE host (x BLOB)")
         while store.query("PRAGMA freelist_count") != [(0,)]:
-            store.execute("INSERT INTO host VALUES (zeroblob(5000))")
+            store.execute("INSERT INTO host VALUES (zeroblob(?))", [size])
         old = [payload(1_000 + number, 3_000) for number in range(6)]
         assert found(path, old)
         assert store.erase(range(1, 13), KEY).gone is True
         assert found(path, [*old, *map(written, range(6))]) == {}
-        assert store.query("SELECT DISTINCT length(x), max(x) = zeroblob(5000) FROM host GROUP BY rowid") == [
-            (5_000, 1)
-        ]
+        assert store.query("SELECT DISTINCT x = zeroblob(?) FROM host", [size]) == [(1,)]
+
+
+def dropped(path: Path, rows: int) -> bytes:
+    """The bytes of a table of the host's whose pages are free now; with one row there is one such page."""
+    old = payload(2_000, 900)
+    crate.sql(
+        path,
+        "PRAGMA secure_delete = OFF",
+        "CREATE TABLE host (x BLOB)",
+        *[f"INSERT INTO host VALUES (x'{old.hex()}')" for _ in range(rows)],
+        "DROP TABLE host",
+    )
+    return old
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_what_was_removed_from_other_tables_goes_too(path: Path, rows: int) -> None:
+    """The page that lists the free ones is one of them."""
+    with agent_store.open(path) as store:
+        store.log("s", "w").append(b"first")
+        store.checkpoint(KEY)
+    old = dropped(path, rows)
+    with agent_store.open(path) as store:
+        assert found(path, [old])
+        assert store.erase([], KEY).gone is True
+        assert found(path, [old]) == {}
+        assert store.query("PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize("length", [3_990, 4_010, 4_030, 4_050])
+def test_the_rest_of_a_large_payloads_last_page_is_cleaned(path: Path, length: int) -> None:
+    with agent_store.open(path) as store:
+        store.log("s", "w").append(b"first")
+        store.checkpoint(KEY)
+    old = dropped(path, 1)
+    with agent_store.open(path) as store:
+        entry = store.log("s", "w").append(payload(3_000, length))
+        store.checkpoint(KEY)
+        assert store.erase([], KEY).gone is True
+        assert found(path, [old]) == {}
+        assert store.log("s", "w").entry(2) == entry
+        assert store.verify(keys=KEY).holds
 
 
 READER = """

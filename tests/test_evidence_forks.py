@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,14 +88,14 @@ def test_a_witness_cosigns_one_of_two_histories(place: Place, sealed: Sealed, cl
         with pytest.raises(EvidenceRefused, match="does not lead from size 321"):
             witness.cosign(longer, clone.consistency(ours.size))
 
-        asked = {"keys": KEY.verifier, "witnesses": WITNESS.witness_verifier}
+        asked: dict[str, Any] = {"keys": KEY.verifier, "witnesses": WITNESS.witness_verifier}
         assert store.verify(**asked).holds
         failing, _ = of(clone.verify(**asked))
         assert failing == {"authenticity"}
 
 
 def test_a_cosignature_that_is_taken_away_or_forged(place: Place, sealed: Sealed) -> None:
-    asked = {"keys": KEY.verifier, "witnesses": WITNESS.witness_verifier}
+    asked: dict[str, Any] = {"keys": KEY.verifier, "witnesses": WITNESS.witness_verifier}
     with place.open() as store, agent_store.open(":memory:") as other:
         line = other.witness(WITNESS, KEY.verifier).cosign(sealed.second, store.consistency(0))
         store.add_cosignature(line, WITNESS)

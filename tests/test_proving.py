@@ -80,6 +80,22 @@ def test_tiles_that_are_not_those_of_the_checkpoint(place: Place) -> None:
         store.receipt(entries[0])
 
 
+@pytest.mark.differs("no second opening")
+def test_a_tile_that_leads_elsewhere(place: Place) -> None:
+    with place.open() as store:
+        append(store, 257)
+        store.checkpoint(KEY)
+        last = next(store.entries(reverse=True))
+    place.damage(
+        place.sql(
+            "UPDATE _agent_store_tiles SET hashes = (SELECT content_hash FROM _agent_store_entries WHERE position = 1) "
+            "WHERE level = 1"
+        )
+    )
+    with place.open() as store, pytest.raises(ChainBroken, match="do not lead from this entry"):
+        store.receipt(last)
+
+
 def test_consistency(store: Store) -> None:
     sizes = [0, 1, 2, 5, 256, 300]
     made = []

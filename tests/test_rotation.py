@@ -67,6 +67,21 @@ def test_only_the_new_key_seals_on(store: Store) -> None:
     assert store.checkpoint(OTHER).size == 4
 
 
+def test_a_checkpoint_of_the_key_that_was_replaced(store: Store) -> None:
+    """By who kept it, or stole it: it is right for no size after the rotation."""
+    rotated(store)
+    append(store, 1)
+    with agent_store.open(":memory:") as copy:
+        copy.append_many([(each.stream, each.writer, each.payload) for each in store.entries()])
+        forged = copy.checkpoint(KEY)
+    shelf = agent_store.evidence.shelf.Shelf(store._binding)
+    shelf.written("a test", lambda tx: shelf.add_note("checkpoint", KEY.name, forged.size, str(forged), tx))
+    for keys in (KEY, OTHER):
+        verdict = store.verify(keys=keys)
+        assert (verdict.signed, verdict.authenticity) == (3, "fails")
+    assert store.verify(keys=KEY, checkpoint=forged).freshness == "fails"
+
+
 def test_with_nothing_new_the_last_stays_that_of_the_old_key(store: Store) -> None:
     append(store, 2)
     last = store.checkpoint(KEY)

@@ -292,3 +292,34 @@ def test_earlier_evidence_holds_and_the_store_goes_on(place: Place) -> None:
         assert list(store.checkpoints()) == [before]
         assert store.receipt(entry) == receipt
         append(store, 1)
+
+
+@pytest.mark.differs("no second opening")
+def test_tiles_that_do_not_lead_to_the_last_root(place: Place) -> None:
+    with place.open() as store:
+        append(store, 1)
+        store.checkpoint(KEY)
+        append(store, 1)
+    place.damage(
+        place.sql(
+            "UPDATE _agent_store_tiles SET hashes = (SELECT content_hash FROM _agent_store_entries WHERE position = 1)"
+        )
+    )
+    with place.open() as store, pytest.raises(ChainBroken, match="do not lead to the root"):
+        store.checkpoint(KEY)
+
+
+def test_a_rotation_came_in_between(store: Store) -> None:
+    """The key is no longer right for what it signed: nothing is sealed."""
+    append(store, 1)
+    store.checkpoint(KEY)
+    append(store, 1)
+
+    def sign(message: bytes) -> bytes:
+        store.rotate(KEY, OTHER)
+        return KEY.sign(message)
+
+    with pytest.raises(EvidenceRefused, match="was replaced at size 1"):
+        store.checkpoint(Signs(sign))
+    assert [each.size for each in store.checkpoints()] == [1]
+    assert store.checkpoint(OTHER).size == 2

@@ -7,7 +7,9 @@ import pytest
 
 from agent_store import Fingerprint, SigningKey, Store
 from agent_store.errors import ChainBroken, EvidenceRefused, MalformedEvidence, TransactionConflict
-from agent_store.evidence import heads
+from agent_store.evidence import heads, note
+from agent_store.evidence.keys import as_key
+from agent_store.evidence.shelf import Noted
 from sealing import KEY, append
 from stores import Place
 
@@ -91,7 +93,6 @@ def test_another_history_than_was_signed(place: Place) -> None:
         store.log("s", NAME).append_many([b"1", b"2"])
         signed = store.log("s", NAME).sign(ALICE)
         store.log("forged", NAME).append_many([b"1", b"3"])
-    name = base64.b64encode(b"forged").decode()
     place.damage(place.sql("UPDATE _agent_store_logs SET stream = 'gone' WHERE stream = 's'"))
     with place.open() as store:
         store.checkpoint(KEY)
@@ -108,7 +109,6 @@ def test_another_history_than_was_signed(place: Place) -> None:
         with pytest.raises(ChainBroken):
             store.log("s", NAME).sign(ALICE)
     assert heads.parse(signed).seq == 2
-    assert name
 
 
 @pytest.mark.differs("no second opening")
@@ -134,3 +134,15 @@ def test_a_note_that_is_not_what_was_signed(place: Place, change: Callable[[str]
         assert [each.kind for each in verdict.breaks] == ["signature"]
         with pytest.raises((EvidenceRefused, MalformedEvidence)):
             store.log("s", NAME).sign(ALICE)
+
+
+def test_a_head_of_somebody_elses(store: Store) -> None:
+    """A key that is named in the note, and is not that of the writer, has no say; nor has a note kept as another's."""
+    store.log("s", NAME).append_many([b"1", b"2"])
+    head = heads.parse(store.log("s", NAME).sign(ALICE))
+    forged = head._replace(key=as_key(BOB))
+    with pytest.raises(EvidenceRefused, match="not that of the writer"):
+        heads.parse(note.sign(forged.text, BOB))
+    with pytest.raises(EvidenceRefused, match="kept as another"):
+        heads.stored(Noted(head.name, 1, note.sign(head.text, ALICE)))
+    assert heads.stored(Noted(head.name, 2, note.sign(head.text, ALICE))) == head

@@ -157,6 +157,11 @@ def test_a_fingerprint_is_the_blake3_of_the_key() -> None:
         errors.ForkedStore(),
         errors.UnsupportedFormat("x"),
         errors.PayloadErased("s", "w", 3, 7),
+        errors.MalformedEvidence("checkpoint", "x"),
+        errors.EvidenceRefused("receipt", "x"),
+        errors.NotSealed(7, 3),
+        errors.WitnessBehind("o", 7, 3),
+        errors.ForkFound("o", 7, "ours", "theirs"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -170,7 +175,7 @@ def test_errors_keep_their_facts_in_a_pickle(error: errors.StoreError) -> None:
 
 def test_every_error_is_a_store_error() -> None:
     found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
-    assert len(found) == 18
+    assert len(found) == 23
     assert all(issubclass(error, errors.StoreError) for error in found)
 
 

@@ -68,7 +68,9 @@ mod tests {
             let leaves = &leaves[..size];
             let mut above = Above::new(size as u64);
             let (full, last) = leaves.as_chunks::<FULL>();
-            full.iter().for_each(|hashes| above.push(tile::root(hashes)));
+            for hashes in full {
+                above.push(tile::root(hashes));
+            }
             let root = above.end(last);
             let grown = tile::grow(0, &[], leaves).unwrap();
             let edge = tile::edge(size as u64);

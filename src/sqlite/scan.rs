@@ -18,6 +18,8 @@ use crate::findings::{Break, Findings, Kind};
 use crate::row::State;
 use crate::sealed::check_given;
 
+/// Fewer are not worth a range of their own that looks up what goes before the first row of each log, and their names.
+const LOOKED_UP: i64 = 1 << 16;
 /// Fewer rows than this are not worth a thread.
 const WORTH_A_THREAD: i64 = 2 * CHUNK;
 
@@ -46,7 +48,8 @@ fn tables(via: &Via<'_>, findings: &mut Findings, sealed: i64, progress: Progres
     let (upto, logs, layout) = bounds(via, findings)?;
     let mut jobs = vec![Job::Audit { upto, logs }, Job::BelowOne];
     let cores = threads(via, upto);
-    jobs.extend(split(1, upto, pieces(cores)).map(|(from, to)| Job::Positions { from, to }));
+    let pieces = if sealed > 0 { pieces(cores).min((upto / LOOKED_UP).max(one_each(cores))) } else { pieces(cores) };
+    jobs.extend(split(1, upto, pieces).map(|(from, to)| Job::Positions { from, to }));
     let mut scan = Scan::new(via, layout);
     if sealed > 0 && via.snapshot(tree::is_there)? {
         scan.tree = Wanted::Compared(sealed.unsigned_abs());
@@ -71,8 +74,7 @@ pub fn leaves(via: &Via<'_>, first: i64, last: i64, progress: Progress<'_>) -> R
     scan.tree = Wanted::Given;
     let rows = last.saturating_add(1).saturating_sub(first);
     let cores = threads(via, rows);
-    // As many pieces as cores: each looks up anew what goes before its first rows.
-    let jobs = split(first, last, i64::try_from(cores).unwrap_or(1)).map(|(from, to)| Job::Positions { from, to });
+    let jobs = split(first, last, one_each(cores)).map(|(from, to)| Job::Positions { from, to });
     let total = rows.max(0).unsigned_abs();
     let (mut findings, leaves) = share::leaves(&scan, jobs.collect(), cores, total, progress)?;
     findings.settle();
@@ -213,6 +215,10 @@ fn name(via: &Via<'_>, findings: &mut Findings) -> Result<()> {
         }
         Ok(())
     })
+}
+
+fn one_each(cores: usize) -> i64 {
+    i64::try_from(cores).unwrap_or(1)
 }
 
 /// More than cores: one with large payloads does not keep the others waiting at the end.

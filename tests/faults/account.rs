@@ -26,7 +26,7 @@ impl Session {
     /// How much of what was acknowledged is gone.
     pub fn check(&mut self, lost: Lost) -> Result<usize, Error> {
         let store = self.store.as_ref().unwrap();
-        let findings = store.verify(None, UNHEARD, &mut |_, _| Ok(()))?;
+        let findings = store.verify(0, None, UNHEARD, &mut |_, _| Ok(()))?;
         assert_eq!(findings.breaks_total, 0, "{:?}", findings.breaks);
         let mut heads = HashMap::new();
         let found = entries(store, &mut heads)?;

@@ -187,13 +187,13 @@ impl Session {
         end: impl FnOnce(&Transaction) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let Some(store) = &self.store else { return Err(Error::Closed) };
-        let outer = store.begin(None, UNHEARD)?;
+        let outer = store.begin(None, false, UNHEARD)?;
         let (first, rest) = rows.split_first().unwrap();
         let append = |(log, payload): &(Log, Vec<u8>), tx: &Transaction| -> Result<Appended, Error> {
             store.append(log.0, log.1, &[payload], Expected::Anything, Some(tx), UNHEARD)
         };
         append(first, &outer)?;
-        let inner = store.begin(Some(&outer), UNHEARD)?;
+        let inner = store.begin(Some(&outer), false, UNHEARD)?;
         append(&(LOGS[0], b"undone".to_vec()), &inner)?;
         inner.rollback();
         store.change_generation(counter, Change::Bump, Some(&outer), UNHEARD)?;
@@ -203,7 +203,7 @@ impl Session {
 
     pub fn read(&mut self) -> bool {
         let Some(store) = &self.store else { return false };
-        match store.verify(None, UNHEARD, &mut |_, _| Ok(())) {
+        match store.verify(0, None, UNHEARD, &mut |_, _| Ok(())) {
             Ok(findings) => {
                 assert_eq!(findings.breaks_total, 0, "{:?}", findings.breaks);
                 true

@@ -74,10 +74,13 @@ def run(options: argparse.Namespace, out: Output) -> int:
 
         return check_receipt(options, out)
     evidence = _evidence(options)
-    if evidence and Path(options.db).is_dir():
-        verdict = _directory(options, evidence)
-        print_verdict(options.db, verdict, out, evidence)
-        return 0 if verdict.holds else 1
+    of_tiles = bool(evidence) and Path(options.db).is_dir()
+    name, verdict = _directory(options, evidence) if of_tiles else _store(options, evidence)
+    print_verdict(name, verdict, out, evidence)
+    return 0 if verdict.holds else 1
+
+
+def _store(options: argparse.Namespace, evidence: dict[str, Any]) -> tuple[str, "Verdict"]:
     with open_to_read(options) as store, bar("verifying", "entries") as show:
         progress = show.part if show else None
         if options.stream is None:
@@ -87,8 +90,7 @@ def run(options: argparse.Namespace, out: Output) -> int:
             if log.head() is None:
                 raise no_log(store, options)
             verdict, _ = log._verdict(progress=progress)  # noqa: SLF001 - verify() stops at the first break
-    print_verdict(store.target, verdict, out, evidence)
-    return 0 if verdict.holds else 1
+    return store.target, verdict
 
 
 def _evidence(options: argparse.Namespace) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def _evidence(options: argparse.Namespace) -> dict[str, Any]:
     return {"keys": keys, **given} if keys else given
 
 
-def _directory(options: argparse.Namespace, evidence: dict[str, Any]) -> "Verdict":
+def _directory(options: argparse.Namespace, evidence: dict[str, Any]) -> tuple[str, "Verdict"]:
     import agent_store
 
     if "keys" not in evidence:
@@ -123,8 +125,8 @@ def _directory(options: argparse.Namespace, evidence: dict[str, Any]) -> "Verdic
             status=UNUSABLE,
         )
     with bar("verifying", "entries") as show:
-        verdict: Verdict = agent_store.verify_tiles(options.db, progress=show.part if show else None, **evidence)
-    return verdict
+        verdict = agent_store.verify_tiles(options.db, progress=show.part if show else None, **evidence)
+    return options.db, verdict
 
 
 COMMAND = Command(

@@ -64,7 +64,7 @@ def _wanted(entries: "Entry | int | Iterable[Entry | int]") -> list[Wanted]:
     given: list[object] = [entries] if isinstance(entries, Entry | int) else list(entries)
     wanted: dict[int, Entry | None] = {}
     for each in given:
-        if not isinstance(each, Entry | int) or isinstance(each, bool):
+        if isinstance(each, bool) or not isinstance(each, Entry | int):
             raise TypeError(f"what is to be erased is an Entry or a position, not {type(each).__name__}")
         position = each if isinstance(each, int) else each.position
         if not 1 <= position < 1 << 63:
