@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent_store import Break, Store, Verdict, export, verify_receipt
+from agent_store import Break, Store, Verdict, export, export_tiles, verify_receipt, verify_tiles
+from agent_store import open as open_store
 from agent_store.errors import EvidenceRefused, StoreError
 from agent_store.evidence import judging
 from agent_store.evidence.asked import Asked
@@ -120,3 +122,15 @@ def test_an_export_that_no_import_would_take_is_not_made(store: Store) -> None:
     with pytest.raises(StoreError, match="begin anew"):
         export(store, file)
     assert file.work is None
+
+
+def test_a_quorum_of_none_is_no_witness(tmp_path: Path) -> None:
+    """Nothing fails without any, and nobody is said to have seen it."""
+    policy = f"log {KEY.verifier}\nquorum none\n"
+    with open_store(":memory:") as store:
+        append(store, 3)
+        store.checkpoint(KEY)
+        export_tiles(store, tmp_path / "tiles")
+        of_store = store.verify(witnesses=policy)
+    for verdict in (of_store, verify_tiles(tmp_path / "tiles", KEY, witnesses=policy)):
+        assert (verdict.holds, verdict.signed, verdict.witnessed, verdict.cosigners) == (True, 3, 0, ())

@@ -150,7 +150,7 @@ class Ranges:
         found.sealed = size
         if self._asked.keys is not None:
             found.signed = size
-        if found.seen == size:
+        if found.seen == size and self.times:  # A quorum of none is reached by none, which is no witness.
             found.witnessed = size
 
     def _differ(self, wrong: list[Checkpoint], good: int) -> None:

@@ -109,7 +109,7 @@ def _witnessed(said: Checkpoint, policy: "Policy", max_age: float | None, found:
     except EvidenceRefused as error:
         found.unauthentic.append(f"of the cosignatures one is not to be trusted: {error.detail}")
     if policy.satisfied_by(times):
-        found.witnessed = found.signed
+        found.witnessed = found.signed if times else 0
         found.cosigners = tuple((key.name, when) for key, when in times.items())
     elif not found.unauthentic:
         found.unauthentic.append("not enough of the given witnesses have cosigned the checkpoint")
