@@ -23,6 +23,7 @@ pub mod findings;
 pub mod follow;
 mod held;
 mod judge;
+mod kind;
 mod many;
 pub mod options;
 mod os;

@@ -10,6 +10,7 @@ mod errors;
 mod evidence;
 mod findings;
 mod follow;
+mod found;
 mod head;
 mod input;
 mod options;
