@@ -3,7 +3,7 @@
 import pytest
 
 import agent_store
-from agent_store import Entry, Store, verify_receipt
+from agent_store import Entry, SigningKey, Store, verify_receipt
 from agent_store.errors import ChainBroken, EvidenceRefused, MalformedEvidence, NotSealed, StoreReplaced
 from agent_store.evidence import cosignature, proof
 from sealing import KEY, STRANGER, VECTORS, WITNESS, append, known
@@ -166,6 +166,19 @@ def test_cosignatures_are_kept_and_renewed(store: Store) -> None:
     assert verify_receipt(
         store.receipt(next(store.entries())), next(store.entries()), KEY, policy=WITNESS.witness_verifier
     )
+
+
+def test_more_cosignatures_than_a_note_may_have(store: Store) -> None:
+    append(store, 1)
+    last = store.checkpoint(KEY)
+    witnesses = [SigningKey.from_seed(f"w{number}", bytes([number]) * 32) for number in range(100)]
+    for witness in witnesses[:99]:
+        store.add_cosignature(cosignature.cosign(last, witness, 1).line, witness)
+    with pytest.raises(EvidenceRefused, match="100 are the most"):
+        store.add_cosignature(cosignature.cosign(last, witnesses[99], 1).line, witnesses[99])
+    store.add_cosignature(cosignature.cosign(last, witnesses[0], 2).line, witnesses[0])
+    assert len(next(store.checkpoints()).signers) == 100
+    assert verify_receipt(store.receipt(next(store.entries())), next(store.entries()), KEY)
 
 
 def test_cosignatures_that_are_not_kept(store: Store) -> None:

@@ -1,6 +1,7 @@
 """What a sealed store hands out: its checkpoints, receipts of entries, and that one checkpoint extends another."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from agent_store._core import (
@@ -17,6 +18,7 @@ from agent_store.evidence import cosignature, receipt
 from agent_store.evidence.checkpoint import Checkpoint
 from agent_store.evidence.facts import facts_of
 from agent_store.evidence.keys import COSIGNS, as_keys
+from agent_store.evidence.note import MOST_SIGNATURES
 from agent_store.evidence.proof import Consistency
 from agent_store.evidence.sealing import check_alone, last_of
 from agent_store.evidence.shelf import CHECKPOINT, COSIGNATURE, HASH, Noted, Shelf, cosigned
@@ -41,7 +43,8 @@ def stored(found: Noted) -> Checkpoint:
 
 def with_cosignatures(shelf: Shelf, checkpoint: Checkpoint) -> Checkpoint:
     """The same, with what the store has of its witnesses below it."""
-    lines = "".join(shelf.cosignatures(checkpoint.origin, checkpoint.size))
+    room = MOST_SIGNATURES - len(checkpoint.note.signatures)  # More would make it none that anybody reads.
+    lines = "".join(islice(shelf.cosignatures(checkpoint.origin, checkpoint.size), room))
     return cosignature.add(checkpoint, cosignature.parse(lines)) if lines else checkpoint
 
 
@@ -122,11 +125,17 @@ def add_cosignature(binding: "Binding", line: str, keys: "Keys") -> Checkpoint:
     check_alone(binding, "add_cosignature()")
     shelf = Shelf(binding)
     checkpoint = _cosigned(shelf, signatures, known)
+    place = checkpoint.origin, checkpoint.size
 
     def keep(tx: Any) -> None:
+        there = len(checkpoint.note.signatures) + sum(1 for _ in shelf.cosignatures(*place, tx))
         for signature in signatures:
             name = cosigned(checkpoint.origin, checkpoint.size, f"{signature.name}+{signature.key_id.hex()}")
             before = shelf.note(COSIGNATURE, name, checkpoint.size, tx)
+            there += before is None
+            if there > MOST_SIGNATURES:
+                detail = f"the checkpoint has {MOST_SIGNATURES} signatures, and {MOST_SIGNATURES} are the most"
+                raise EvidenceRefused("cosignature", detail)
             if before is None or _time(before) < signature.blob[:8]:
                 shelf.renew_note(COSIGNATURE, name, checkpoint.size, signature.line, tx)
 

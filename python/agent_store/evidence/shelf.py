@@ -127,10 +127,10 @@ class Shelf:
         origin = self.origin(tx)
         return None if origin is None else self.newest(CHECKPOINT, origin, tx)
 
-    def cosignatures(self, origin: str, size: int) -> Iterator[str]:
+    def cosignatures(self, origin: str, size: int, tx: Any = None) -> Iterator[str]:
         """The lines that witnesses gave for the checkpoint of this size, of each its newest."""
         names = cosigned(origin, size)
-        for found in self.of_kind(COSIGNATURE, (names, -1), 16):
+        for found in self.of_kind(COSIGNATURE, (names, -1), 16, tx):
             if not found.name.startswith(names):
                 return
             yield found.note or ""
