@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import agent_store
-from agent_store.backends.backend import Waiter
+from agent_store.backends.waiter import Waiter
 from agent_store.errors import StoreError
 from processes import script
 

@@ -9,7 +9,7 @@ from agent_store.waiting import check_can_wait, checked_after
 
 if TYPE_CHECKING:
     from agent_store._core import Entry
-    from agent_store.backends.backend import Waiter
+    from agent_store.backends.waiter import Waiter
 
 NOTHING = (None,)
 

@@ -9,7 +9,7 @@ from agent_store.transaction import Binding
 from agent_store.waiting import wait_for_rise
 
 if TYPE_CHECKING:
-    from agent_store.backends.backend import Waiter
+    from agent_store.backends.waiter import Waiter
 
 RESERVED = "_agent_store."
 

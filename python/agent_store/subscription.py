@@ -13,7 +13,7 @@ from agent_store.follow import Follower
 
 if TYPE_CHECKING:
     from agent_store._core import Entry
-    from agent_store.backends.backend import Waiter
+    from agent_store.backends.waiter import Waiter
 
 PAUSES = (0.1, 5.0)
 """Seconds before a database that cannot be read is tried again: at first, and at most."""

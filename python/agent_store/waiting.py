@@ -9,7 +9,7 @@ from agent_store.errors import TransactionConflict
 from agent_store.transaction import Binding
 
 if TYPE_CHECKING:
-    from agent_store.backends.backend import Waiter
+    from agent_store.backends.waiter import Waiter
 
 LONGEST = 3600.0
 """Seconds of one sleep, which every clock can hold; who has more time sleeps again."""

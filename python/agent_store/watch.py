@@ -10,7 +10,7 @@ from agent_store.waiting import Deadline, check_can_wait
 
 if TYPE_CHECKING:
     from agent_store._core import Entry
-    from agent_store.backends.backend import Waiter
+    from agent_store.backends.waiter import Waiter
 
 
 class Watch:

@@ -16,7 +16,7 @@ from agent_store.follow import Newest
 
 if TYPE_CHECKING:
     from agent_store.aio.calls import Calls
-    from agent_store.backends.backend import Waiter
+    from agent_store.backends.waiter import Waiter
     from agent_store.follow import Follower
 
 Result = TypeVar("Result")
