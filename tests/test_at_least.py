@@ -33,6 +33,16 @@ def opened(place: Place, known: str) -> agent_store.Store:
     return agent_store.open(connection, at_least=known, **schema)
 
 
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with agent_store.open(":memory:") as store:
+        append(store, 1)
+        known = store.checkpoint(KEY)
+    for bad, error in ((known, FileNotFoundError), ("nothing", MalformedEvidence)):
+        with pytest.raises(error):
+            agent_store.open(tmp_path / "app.db", at_least=bad)
+        assert not list(tmp_path.iterdir()), "nothing was made"
+
+
 def test_an_older_state_or_another_history(place: Place) -> None:
     with place.open() as store:
         append(store, 3)

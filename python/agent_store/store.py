@@ -1,5 +1,6 @@
 """The store: what `open` returns."""
 
+import errno
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from agent_store.log import WriterLog
 from agent_store.names import check_names, checked_streams
 from agent_store.reading import LARGEST, Entries, iterate
 from agent_store.sealed import Sealed
-from agent_store.targets import INSTEAD, Path, Target, kind_of
+from agent_store.targets import INSTEAD, Path, Target, kind_of, missing_file
 from agent_store.transaction import Binding
 from agent_store.verdict import Verdict
 from agent_store.waiting import checked_timeout
@@ -55,19 +56,24 @@ def open(
     they are the caller's to set.
 
     `at_least` is a checkpoint that you kept elsewhere, which the store must extend: StoreReplaced where an older copy
-    of it was put back, or another store is in its place.
+    of it was put back, or another store is in its place, FileNotFoundError where there is no file.
 
     Raises FileNotFoundError, IsADirectoryError, PermissionError, ReadOnlyStore, BusyError, CorruptDatabase for what is
     no database, UnsupportedFormat for one of a newer version, ChainBroken for a file of the crate's that is damaged,
     BackendError for a server that cannot be reached or says no; ValueError and TypeError for arguments.
     """
-    opened = _open(target, durability, read_only, timeout, progress, schema)
     if at_least is None:
-        return opened
+        return _open(target, durability, read_only, timeout, progress, schema)
+    from agent_store.evidence.checkpoint import Checkpoint
     from agent_store.evidence.holding import check_at_least
 
+    held = Checkpoint(at_least)
+    missing = missing_file(target)
+    if missing is not None:
+        raise FileNotFoundError(errno.ENOENT, "there is no store, and at_least is a checkpoint of one", missing)
+    opened = _open(target, durability, read_only, timeout, progress, schema)
     try:
-        check_at_least(opened._binding, at_least)  # noqa: SLF001 - of its own module
+        check_at_least(opened._binding, held)  # noqa: SLF001 - of its own module
     except BaseException:
         opened.close()
         raise

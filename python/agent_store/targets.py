@@ -37,6 +37,14 @@ def kind_of(target: object) -> str:
     )
 
 
+def missing_file(target: object) -> str | None:
+    """The path of a file that opening it would make; None for all else."""
+    if kind_of(target) != "sqlite" or not isinstance(target, str | os.PathLike):
+        return None
+    path = os.fspath(target)
+    return path if path != ":memory:" and not os.path.exists(path) else None  # noqa: PTH110
+
+
 def _is_connection(target: object, module: str) -> bool:
     loaded = sys.modules.get(module)  # who has such a connection has imported it
     return loaded is not None and isinstance(target, loaded.Connection)

@@ -43,7 +43,7 @@ def open(
         _look(path, read_only)  # What went away or changed meanwhile has an error of its own.
         raise
     if opened.locks_refused():
-        warnings.warn(UNSAFE.format(path=path), RuntimeWarning, stacklevel=3)
+        warnings.warn(UNSAFE.format(path=path), RuntimeWarning, stacklevel=4)
     return opened
 
 

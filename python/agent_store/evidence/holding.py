@@ -30,9 +30,8 @@ def difference(shelf: Shelf, held: Checkpoint, sealed: int, position: int) -> st
     return f"positions 1 to {held.size} are not those of the checkpoint: the store has another history"
 
 
-def check_at_least(binding: "Binding", checkpoint: str) -> None:
+def check_at_least(binding: "Binding", held: Checkpoint) -> None:
     """StoreReplaced unless the store extends this checkpoint, which the caller kept elsewhere."""
-    held = Checkpoint(checkpoint)
     shelf = Shelf(binding)
     last = shelf.last_checkpoint()
     sealed = 0 if last is None or last.name != held.origin else last.number
