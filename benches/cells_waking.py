@@ -34,6 +34,8 @@ from waking import (
 )
 
 Measured = Callable[[Path, int], Latencies]
+BARE = 45e-6
+"""Seconds that a bare pipe took to wake another process where the cells' `reached` was measured."""
 
 TABLE = """CREATE TABLE by_hand (
     id bigserial PRIMARY KEY, stream text NOT NULL, writer text NOT NULL, seq bigint NOT NULL,
@@ -135,6 +137,12 @@ class Found(NamedTuple):
     floor: Latencies
     bare: Latencies
     """What of it the machine takes, whatever one writes."""
+
+    @property
+    def times(self) -> float:
+        """How many times faster the half is, if a bare pipe took no longer than where `reached` was measured."""
+        slower = max(self.bare.at(0.5) - BARE, 0)
+        return self.floor.at(0.5) / (self.ours.at(0.5) - slower)
 
 
 def measure(cell: Waking, folder: Path, commits: int, rounds: int) -> Found:
