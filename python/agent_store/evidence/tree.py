@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Tile = tuple[int, int, bytes]  # level, number, hashes
 
-BATCH = 1 << 16  # positions: 2 MiB of hashes, and what one commit of tiles writes
+BATCH = 1 << 18  # positions: 8 MiB of hashes, and what one commit of tiles writes; less costs a fifth of the speed
 FULL = 256 * HASH
 
 
