@@ -14,7 +14,8 @@ from agent_store.errors import (
     TransactionConflict,
 )
 from agent_store.evidence import tree
-from agent_store.evidence.shelf import HASH, Shelf
+from agent_store.evidence.shelf import Shelf
+from agent_store.evidence.text import HASH
 from sealing import KEY, OTHER, STRANGER, VECTORS, append, known
 from stores import Place
 

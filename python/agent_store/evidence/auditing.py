@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from agent_store._core import edge_of, unbundle
 from agent_store.evidence.directory import Directory
-from agent_store.evidence.growth import FULL, HASH, Growth, Tile
+from agent_store.evidence.growth import FULL, Growth, Tile
 from agent_store.evidence.linking import Facts, Links
+from agent_store.evidence.text import HASH
 from agent_store.verdict import Break
 
 if TYPE_CHECKING:

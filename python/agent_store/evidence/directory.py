@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent_store.errors import MalformedEvidence
-from agent_store.evidence.growth import FULL, HASH
+from agent_store.evidence.growth import FULL
+from agent_store.evidence.text import HASH
 
 CHECKPOINT = "checkpoint"
 TILE = "tile"

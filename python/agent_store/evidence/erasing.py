@@ -10,7 +10,8 @@ from agent_store.evidence.erasure import Record, verified
 from agent_store.evidence.facts import facts_of
 from agent_store.evidence.keys import VerifierKey
 from agent_store.evidence.sealing import check_alone, last_of
-from agent_store.evidence.shelf import HASH, ROTATION, Erased, Shelf
+from agent_store.evidence.shelf import ROTATION, Erased, Shelf
+from agent_store.evidence.text import HASH
 from agent_store.evidence.tree import refuse
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from agent_store._core import edge_of, grow, root_of
+from agent_store.evidence.text import HASH
 
-HASH = 32  # bytes
 FULL = 256  # hashes in a tile
 Tile = tuple[int, int, bytes]  # level, number, hashes
 

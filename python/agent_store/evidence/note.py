@@ -39,6 +39,10 @@ class Note(NamedTuple):
         return f"{self.text}\n{''.join(signature.line for signature in self.signatures)}"
 
 
+class Unsigned(EvidenceRefused):
+    """None of the keys that were given has signed it."""
+
+
 class Verified(NamedTuple):
     """A signature that is right, and by which key; `time` is what a cosignature says, in seconds since 1970."""
 
@@ -128,5 +132,5 @@ def verify(note: Note, keys: "Iterable[VerifierKey]", what: str = "signed note")
         found.append(Verified(key, signature, right.time))
     if not found:
         names = ", ".join(dict.fromkeys(repr(key.name) for key in known.values()))
-        raise EvidenceRefused(what, f"no key that was given has signed it ({names or 'none was given'})")
+        raise Unsigned(what, f"no key that was given has signed it ({names or 'none was given'})")
     return found

@@ -21,7 +21,8 @@ from agent_store.evidence.keys import COSIGNS, as_keys
 from agent_store.evidence.note import MOST_SIGNATURES
 from agent_store.evidence.proof import Consistency
 from agent_store.evidence.sealing import check_alone, last_of
-from agent_store.evidence.shelf import CHECKPOINT, COSIGNATURE, HASH, Noted, Shelf, cosigned
+from agent_store.evidence.shelf import CHECKPOINT, COSIGNATURE, Noted, Shelf, cosigned
+from agent_store.evidence.text import HASH
 
 if TYPE_CHECKING:
     from agent_store.evidence.keys import Keys

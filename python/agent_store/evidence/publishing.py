@@ -10,8 +10,9 @@ from agent_store._core import Entry, edge_of, leaf, root_of, unbundle
 from agent_store.errors import ChainBroken, MalformedEvidence, NotSealed, TargetDiverged
 from agent_store.evidence.checkpoint import Checkpoint
 from agent_store.evidence.directory import CHECKPOINT, ENTRIES, TILE, UNFINISHED, Directory, bundle_of, path_of
-from agent_store.evidence.growth import FULL, HASH, Growth
+from agent_store.evidence.growth import FULL, Growth
 from agent_store.evidence.shelf import Shelf
+from agent_store.evidence.text import HASH
 from agent_store.store import Store, binding_of
 from agent_store.ticker import Ticker
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from agent_store.errors import EvidenceRefused, MalformedEvidence, StoreError
 from agent_store.evidence import cosignature
 from agent_store.evidence.checkpoint import Checkpoint, verified
+from agent_store.evidence.note import Unsigned
 from agent_store.evidence.proving import stored, with_cosignatures
 from agent_store.evidence.shelf import CHECKPOINT, Noted, Shelf
 from agent_store.evidence.tree import root_at
@@ -93,11 +94,11 @@ class Ranges:
                 break
             try:
                 checkpoint = self._accepted(each)
+            except Unsigned:
+                unknown.append(each)
+                continue
             except (EvidenceRefused, MalformedEvidence) as error:
-                if isinstance(error, EvidenceRefused) and error.detail.startswith("no key"):
-                    unknown.append(each)
-                else:
-                    self._found.broken("signature", f"the checkpoint kept at size {each.number}: {error}")
+                self._found.broken("signature", f"the checkpoint kept at size {each.number}: {error}")
                 continue
             self._accept(checkpoint)
             if checkpoint.size > whole:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 from agent_store.errors import ChainBroken, EvidenceRefused, MalformedEvidence, StoreReplaced, TransactionConflict
 from agent_store.evidence import note, rotation
 from agent_store.evidence.checkpoint import Checkpoint, text_of
+from agent_store.evidence.growth import FULL
 from agent_store.evidence.holding import difference
 from agent_store.evidence.keys import VerifierKey
 from agent_store.evidence.shelf import CHECKPOINT, ROTATION, Shelf
-from agent_store.evidence.tree import FULL, Growing
+from agent_store.evidence.text import HASH
+from agent_store.evidence.tree import Growing
 from agent_store.ticker import Progress
 
 if TYPE_CHECKING:
@@ -123,8 +125,8 @@ def _grow(shelf: Shelf, tree: Growing, position: int, progress: Progress | None)
     """Full tiles are committed on the way: they are derived, and final. What is not full is left for the end."""
     left: dict[tuple[int, int], bytes] = {}
     for tiles in tree.up_to(position, progress):
-        full = [tile for tile in tiles if len(tile[2]) == FULL]
-        left.update({(level, number): hashes for level, number, hashes in tiles if len(hashes) < FULL})
+        full = [tile for tile in tiles if len(tile[2]) == FULL * HASH]
+        left.update({(level, number): hashes for level, number, hashes in tiles if len(hashes) < FULL * HASH})
         for level, number, _ in full:
             left.pop((level, number), None)
         if tree.size < position:

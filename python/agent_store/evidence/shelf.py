@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from agent_store.errors import ChainBroken, MalformedRow
+from agent_store.evidence.text import HASH
 from agent_store.transaction import Binding
 
 CHECKPOINT: Final = "checkpoint"
@@ -18,7 +19,6 @@ HEAD: Final = "head"
 WITNESSED: Final = "witnessed"
 FORK: Final = "fork"
 
-HASH = 32  # bytes
 PAGE = 256  # rows
 
 Result = TypeVar("Result")

@@ -3,44 +3,24 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from agent_store._core import edge_of, grow, root_of
+from agent_store._core import edge_of, root_of
 from agent_store.errors import ChainBroken
-from agent_store.evidence.shelf import HASH, Shelf
+from agent_store.evidence.growth import Growth, Tile
+from agent_store.evidence.shelf import Shelf
 from agent_store.ticker import Progress
 
 if TYPE_CHECKING:
     from agent_store._core import Findings
 
-Tile = tuple[int, int, bytes]  # level, number, hashes
-
 BATCH = 1 << 18  # positions: 8 MiB of hashes, and what one commit of tiles writes; less costs a fifth of the speed
-FULL = 256 * HASH
 
 
-class Growing:
+class Growing(Growth):
     """The tree at `size`, as the tiles of the shelf have it, and what comes to it."""
 
     def __init__(self, shelf: Shelf, size: int) -> None:
-        self.size = size
+        super().__init__(size, shelf.tiles(edge_of(size)))
         self._shelf = shelf
-        places = edge_of(size)
-        self._edge = dict(zip([place[:2] for place in places], shelf.tiles(places), strict=True))
-
-    def root(self) -> bytes:
-        """The root of the tree as it is now, 32 bytes."""
-        return root_of(self.size, self._tiles())
-
-    def _tiles(self) -> list[bytes]:
-        return [self._edge.get((level, number), b"")[: width * HASH] for level, number, width in edge_of(self.size)]
-
-    def add(self, hashes: bytes) -> list[Tile]:
-        """Add leaves; the tiles that are new or longer now."""
-        grown = grow(self.size, self._tiles(), hashes)
-        self.size += len(hashes) // HASH
-        self._edge.update({(level, number): tile for level, number, tile in grown})
-        places = {place[:2] for place in edge_of(self.size)}
-        self._edge = {place: tile for place, tile in self._edge.items() if place in places}
-        return grown
 
     def up_to(self, position: int, progress: Progress | None = None) -> Iterator[list[Tile]]:
         """Add what the store has up to a position; the new tiles, batch by batch. ChainBroken where it is damaged."""
